@@ -100,6 +100,15 @@ pub(crate) enum Addresses {
     V6 { src: u128, dst: u128 },
 }
 
+impl Addresses {
+    pub(crate) const fn exchanged(self) -> Addresses {
+        match self {
+            Addresses::V4 { src, dst } => Addresses::V4 { src: dst, dst: src },
+            Addresses::V6 { src, dst } => Addresses::V6 { src: dst, dst: src },
+        }
+    }
+}
+
 /// One direction of a connection.
 ///
 /// `src_part` and `dst_part` hold what the protocol adds to the addresses: ports for TCP, UDP,

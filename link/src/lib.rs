@@ -1,1 +1,21 @@
+//! Bytes in and out, for a connection tracker: today, packets from capture files.
+//!
+//! The crate knows what a capture file is and nothing of what its packets mean. [`Capture`] reads
+//! one file as a stream, [`Merge`] reads several in the order of time. Neither allocates per
+//! packet, and both cost the same memory for a file of any size.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), ip_conntrack_link::CaptureError> {
+//! let mut capture = ip_conntrack_link::Capture::open("edge.pcap.gz".as_ref())?;
+//! while let Some(frame) = capture.next_frame()? {
+//!     println!("{} ns, {} bytes", frame.time_ns, frame.bytes.len());
+//! }
+//! # Ok(())
+//! # }
+//! ```
 
+#![forbid(unsafe_code)]
+
+pub mod capture;
+
+pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Merge, Part};

@@ -1,0 +1,341 @@
+//! IPv4 (RFC 791) and IPv6 (RFC 8200) headers, and the chain of IPv6 extension headers.
+//!
+//! The checks are those of Linux's IP input: a packet that fails them never reaches connection
+//! tracking there. The IPv4 header checksum is left to the tracker, which knows whether checksums
+//! count. Bytes behind the IP total length are padding of the link layer and are cut off.
+
+use super::{Missing, Packet, Segment};
+use crate::tuple::{Addresses, Protocol};
+use crate::verdict::Reason;
+
+/// Where a fragment belongs in its datagram.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Fragment {
+    /// Identification; 16 bits in IPv4.
+    pub(crate) id: u32,
+    /// Offset of its payload in the datagram's payload, in bytes.
+    pub(crate) offset: u32,
+    /// Whether more follow.
+    pub(crate) more: bool,
+    /// Length of the headers before the fragmented part (IPv6: without the fragment header).
+    pub(crate) header_len: usize,
+    /// IPv6: where in those headers the number of the next header stands.
+    pub(crate) next_header_at: usize,
+}
+
+const IPV4_MIN: usize = 20;
+const IPV6_MIN: usize = 40;
+const MORE_FRAGMENTS: u16 = 0x2000;
+const OFFSET_MASK: u16 = 0x1fff;
+
+const HOP_BY_HOP: u8 = 0;
+const ROUTING: u8 = 43;
+const FRAGMENT: u8 = 44;
+const AUTHENTICATION: u8 = 51;
+const NO_NEXT_HEADER: u8 = 59;
+const DESTINATION: u8 = 60;
+
+/// Reads the IP packet that begins at `ip`.
+pub(crate) fn parse(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
+    let [first] = header(ip, 0)?;
+    match first >> 4 {
+        4 => parse_v4(ip),
+        6 => parse_v6(ip, true),
+        _ => Err(Reason::NotIp),
+    }
+}
+
+/// Reads a packet that was put together from fragments. A fragment header that is still in it is
+/// not followed a second time.
+pub(crate) fn parse_reassembled(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
+    let [first] = header(ip, 0)?;
+    match first >> 4 {
+        4 => parse_v4(ip),
+        _ => parse_v6(ip, false),
+    }
+}
+
+/// Bytes that the IP layer cannot do without.
+fn header<const N: usize>(ip: Segment<'_>, offset: usize) -> Result<[u8; N], Reason> {
+    ip.array(offset).map_err(|missing| match missing {
+        Missing::Absent => Reason::IpHeader,
+        Missing::Snapped => Reason::Snapped,
+    })
+}
+
+/// Cuts off what the link layer added behind the packet.
+fn trim(ip: Segment<'_>, len: usize) -> Result<Segment<'_>, Reason> {
+    if len > ip.len {
+        return Err(Reason::IpTruncated);
+    }
+    Ok(Segment {
+        bytes: ip.bytes.get(..len).unwrap_or(ip.bytes),
+        len,
+    })
+}
+
+fn parse_v4(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
+    let fixed: [u8; IPV4_MIN] = header(ip, 0)?;
+    let header_len = usize::from(fixed[0] & 15) * 4;
+    let total_len = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
+    if header_len < IPV4_MIN || total_len < header_len {
+        return Err(Reason::IpHeader);
+    }
+    let ip = trim(ip, total_len)?;
+    if ip.bytes.len() < header_len {
+        return Err(Reason::Snapped);
+    }
+    let fragment_word = u16::from_be_bytes([fixed[6], fixed[7]]);
+    Ok(Packet {
+        addresses: Addresses::V4 {
+            src: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
+            dst: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
+        },
+        protocol: Protocol(fixed[9]),
+        len: total_len as u32,
+        ip,
+        l4: ip.skip(header_len),
+        fragment: (fragment_word & (MORE_FRAGMENTS | OFFSET_MASK) != 0).then(|| Fragment {
+            id: u32::from(u16::from_be_bytes([fixed[4], fixed[5]])),
+            offset: u32::from(fragment_word & OFFSET_MASK) * 8,
+            more: fragment_word & MORE_FRAGMENTS != 0,
+            header_len,
+            next_header_at: 0,
+        }),
+        unusable: None,
+    })
+}
+
+fn parse_v6(ip: Segment<'_>, may_be_fragment: bool) -> Result<Packet<'_>, Reason> {
+    let fixed: [u8; IPV6_MIN] = header(ip, 0)?;
+    let payload_len = usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
+    let next = fixed[6];
+    let ip = trim(ip, IPV6_MIN + payload_len)?;
+    let src = be128(&fixed, 8);
+    let dst = be128(&fixed, 24);
+    if src >> 120 == 0xff || src >> 32 == 0xffff {
+        return Err(Reason::IpSource);
+    }
+    if next == HOP_BY_HOP {
+        check_hop_by_hop(ip)?;
+    }
+    let mut packet = Packet {
+        addresses: Addresses::V6 { src, dst },
+        protocol: Protocol(next),
+        len: ip.len as u32,
+        ip,
+        l4: ip.skip(IPV6_MIN),
+        fragment: None,
+        unusable: None,
+    };
+    walk_extensions(&mut packet, may_be_fragment)?;
+    Ok(packet)
+}
+
+fn be128(fixed: &[u8; IPV6_MIN], offset: usize) -> u128 {
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&fixed[offset..offset + 16]);
+    u128::from_be_bytes(bytes)
+}
+
+const fn is_extension(next: u8) -> bool {
+    matches!(
+        next,
+        HOP_BY_HOP | ROUTING | FRAGMENT | AUTHENTICATION | NO_NEXT_HEADER | DESTINATION
+    )
+}
+
+/// Follows the extension headers to the transport header, or to the first fragment header that is
+/// not merely decoration.
+fn walk_extensions(packet: &mut Packet<'_>, mut may_be_fragment: bool) -> Result<(), Reason> {
+    let ip = packet.ip;
+    let mut next = packet.protocol.0;
+    let mut next_at = 6;
+    let mut offset = IPV6_MIN;
+    while is_extension(next) {
+        let start = match ip.array::<2>(offset) {
+            Ok(start) if next != NO_NEXT_HEADER => start,
+            Err(Missing::Snapped) => return Err(Reason::Snapped),
+            _ => {
+                packet.unusable = Some(Reason::NoTransport);
+                return Ok(());
+            }
+        };
+        if next == FRAGMENT {
+            let fragment = read_fragment(ip, offset, next_at, start[0])?;
+            if may_be_fragment && fragment.is_some() {
+                packet.protocol = Protocol(start[0]);
+                packet.l4 = ip.skip(offset + 8);
+                packet.fragment = fragment;
+                return Ok(());
+            }
+            if fragment.is_some_and(|fragment| fragment.offset != 0) {
+                packet.unusable = Some(Reason::NoTransport);
+                return Ok(());
+            }
+            may_be_fragment = false;
+        }
+        next_at = offset;
+        offset += extension_len(next, start[1]);
+        next = start[0];
+    }
+    packet.protocol = Protocol(next);
+    packet.l4 = ip.skip(offset);
+    Ok(())
+}
+
+/// RFC 8200, section 4; the authentication header counts in units of four bytes (RFC 4302).
+fn extension_len(kind: u8, len: u8) -> usize {
+    let len = usize::from(len);
+    match kind {
+        FRAGMENT => 8,
+        AUTHENTICATION => (len + 2) * 4,
+        _ => (len + 1) * 8,
+    }
+}
+
+/// The fragment header at `offset`; `None` if it is to be treated as any other extension, because
+/// it is cut short or because a first fragment lacks the headers that it must have (RFC 8200, 4.5).
+fn read_fragment(
+    ip: Segment<'_>,
+    offset: usize,
+    next_header_at: usize,
+    next: u8,
+) -> Result<Option<Fragment>, Reason> {
+    let bytes: [u8; 8] = match ip.array(offset) {
+        Ok(bytes) => bytes,
+        Err(Missing::Absent) => return Ok(None),
+        Err(Missing::Snapped) => return Err(Reason::Snapped),
+    };
+    let word = u16::from_be_bytes([bytes[2], bytes[3]]);
+    let fragment = Fragment {
+        id: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
+        offset: u32::from(word & !7),
+        more: word & 1 != 0,
+        header_len: offset,
+        next_header_at,
+    };
+    let lacks_headers = fragment.offset == 0 && !has_first_headers(ip, offset + 8, next);
+    Ok((!lacks_headers).then_some(fragment))
+}
+
+/// Whether a first fragment goes as far as its transport header.
+fn has_first_headers(ip: Segment<'_>, mut offset: usize, mut next: u8) -> bool {
+    while is_extension(next) {
+        let Ok([following, len]) = ip.array::<2>(offset) else {
+            return false;
+        };
+        if next == NO_NEXT_HEADER {
+            return true;
+        }
+        offset += extension_len(next, len);
+        next = following;
+    }
+    let needed = match Protocol(next) {
+        Protocol::TCP => 20,
+        Protocol::UDP | Protocol::ICMPV6 => 8,
+        _ => 1,
+    };
+    offset + needed <= ip.len
+}
+
+/// Hop-by-hop options are examined by every router (RFC 8200, 4.2 and 4.3). Jumbograms
+/// (RFC 2675) are refused: no link here carries them.
+fn check_hop_by_hop(ip: Segment<'_>) -> Result<(), Reason> {
+    let [_, len] = ip.array(IPV6_MIN).map_err(hop_by_hop)?;
+    let options = ip.skip(IPV6_MIN);
+    let len = extension_len(HOP_BY_HOP, len);
+    let mut offset = 2;
+    let mut padding = 0;
+    if len > options.len {
+        return Err(Reason::HopByHop);
+    }
+    while offset < len {
+        let [kind] = options.array(offset).map_err(hop_by_hop)?;
+        if kind == 0 {
+            offset += 1;
+            padding += 1;
+        } else {
+            let [_, size] = options.array(offset).map_err(hop_by_hop)?;
+            let option = options.skip(offset);
+            offset += 2 + usize::from(size);
+            let pads = kind == 1;
+            padding = if pads { padding + 2 + u16::from(size) } else { 0 };
+            if offset > len || !is_acceptable_option(kind, size, option) {
+                return Err(Reason::HopByHop);
+            }
+        }
+        if padding > 7 {
+            return Err(Reason::HopByHop);
+        }
+    }
+    Ok(())
+}
+
+fn is_acceptable_option(kind: u8, size: u8, option: Segment<'_>) -> bool {
+    match kind {
+        1 => {
+            let filler = option.bytes.iter().skip(2).take(usize::from(size));
+            filler.copied().all(|byte| byte == 0)
+        }
+        5 => size == 2,
+        0xc2 => false,
+        _ => kind >> 6 == 0,
+    }
+}
+
+fn hop_by_hop(missing: Missing) -> Reason {
+    match missing {
+        Missing::Absent => Reason::HopByHop,
+        Missing::Snapped => Reason::Snapped,
+    }
+}
+
+/// Reads a packet quoted in an ICMP error: headers only, and the lengths in them do not count. A
+/// fragment other than the first has no transport header.
+pub(crate) fn parse_quoted(quoted: Segment<'_>) -> Result<Packet<'_>, Reason> {
+    let quote = |missing| match missing {
+        Missing::Absent => Reason::IcmpQuote,
+        Missing::Snapped => Reason::Snapped,
+    };
+    let [first] = quoted.array(0).map_err(quote)?;
+    let is_v4 = first >> 4 == 4;
+    let mut packet = if is_v4 {
+        let fixed: [u8; IPV4_MIN] = quoted.array(0).map_err(quote)?;
+        let word = u16::from_be_bytes([fixed[6], fixed[7]]);
+        let header_len = usize::from(first & 15) * 4;
+        if word & OFFSET_MASK != 0 || header_len > quoted.len {
+            return Err(Reason::IcmpQuote);
+        }
+        Packet {
+            addresses: Addresses::V4 {
+                src: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
+                dst: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
+            },
+            protocol: Protocol(fixed[9]),
+            len: quoted.len as u32,
+            ip: quoted,
+            l4: quoted.skip(header_len),
+            fragment: None,
+            unusable: None,
+        }
+    } else {
+        let fixed: [u8; IPV6_MIN] = quoted.array(0).map_err(quote)?;
+        Packet {
+            addresses: Addresses::V6 {
+                src: be128(&fixed, 8),
+                dst: be128(&fixed, 24),
+            },
+            protocol: Protocol(fixed[6]),
+            len: quoted.len as u32,
+            ip: quoted,
+            l4: quoted.skip(IPV6_MIN),
+            fragment: None,
+            unusable: None,
+        }
+    };
+    if !is_v4 {
+        walk_extensions(&mut packet, false)?;
+    }
+    Ok(packet)
+}

@@ -1,0 +1,173 @@
+//! What the bytes of a packet say, without what they mean.
+//!
+//! [`Packet::parse`] strips the link header, checks that the IP header is one that Linux's IP layer
+//! would take, walks the IPv6 extension headers and finds the transport header. It borrows the bytes
+//! and allocates nothing. Transport headers are read by the modules below when a tracker asks for
+//! them, since what counts as malformed is the trackers' business.
+//!
+//! Two lengths are kept apart throughout: how many bytes there *are* (a capture may be cut, as by
+//! `tcpdump -s 96`), and how many the packet *had*. Tracking goes by the second; the first only
+//! limits what can be read and which checksums can be verified.
+
+pub(crate) mod checksum;
+mod ether;
+pub(crate) mod gre;
+pub(crate) mod icmp;
+pub(crate) mod ip;
+pub(crate) mod sctp;
+pub(crate) mod tcp;
+pub(crate) mod udp;
+
+pub use ether::LinkType;
+pub(crate) use ip::Fragment;
+
+use core::net::IpAddr;
+
+use crate::tuple::{Addresses, Protocol};
+use crate::verdict::Reason;
+
+/// A run of bytes of which perhaps only the first part was captured.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Segment<'a> {
+    /// What there is.
+    pub(crate) bytes: &'a [u8],
+    /// How many bytes there were on the wire; at least `bytes.len()`.
+    pub(crate) len: usize,
+}
+
+/// Why bytes at a place could not be had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Missing {
+    /// The packet never had them.
+    Absent,
+    /// The capture was cut before them.
+    Snapped,
+}
+
+impl<'a> Segment<'a> {
+    /// The `N` bytes at `offset`.
+    pub(crate) fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N], Missing> {
+        let tail = self.bytes.get(offset..).unwrap_or_default();
+        match tail.first_chunk::<N>() {
+            Some(bytes) => Ok(*bytes),
+            None if offset.saturating_add(N) > self.len => Err(Missing::Absent),
+            None => Err(Missing::Snapped),
+        }
+    }
+
+    /// What follows the first `offset` bytes.
+    pub(crate) fn skip(&self, offset: usize) -> Segment<'a> {
+        Segment {
+            bytes: self.bytes.get(offset..).unwrap_or_default(),
+            len: self.len.saturating_sub(offset),
+        }
+    }
+
+    /// Whether every byte was captured.
+    pub(crate) const fn is_whole(&self) -> bool {
+        self.bytes.len() == self.len
+    }
+}
+
+/// One IP packet, borrowed from a frame.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    pub(crate) addresses: Addresses,
+    /// The transport protocol; meaningless if `unusable`.
+    pub(crate) protocol: Protocol,
+    /// Length of the IP packet, headers included.
+    pub(crate) len: u32,
+    /// From the IP header on.
+    pub(crate) ip: Segment<'a>,
+    /// From the transport header on; of a fragment, its payload.
+    pub(crate) l4: Segment<'a>,
+    pub(crate) fragment: Option<Fragment>,
+    /// Why there is no transport protocol.
+    pub(crate) unusable: Option<Reason>,
+}
+
+impl<'a> Packet<'a> {
+    /// Finds the IP packet in a frame that was captured whole.
+    ///
+    /// # Errors
+    ///
+    /// The reason for which there is nothing to track: no IP, or not a packet that Linux's IP layer
+    /// would hand to connection tracking. [`Conntrack::skip`](crate::Conntrack::skip) counts it.
+    pub fn parse(link: LinkType, frame: &'a [u8]) -> Result<Packet<'a>, Reason> {
+        Packet::parse_cut(link, frame, frame.len())
+    }
+
+    /// As [`parse`](Packet::parse), for a frame of which only the first `frame.len()` of
+    /// `wire_len` bytes were captured.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Packet::parse), and [`Reason::Snapped`] where the cut took needed headers.
+    pub fn parse_cut(
+        link: LinkType,
+        frame: &'a [u8],
+        wire_len: usize,
+    ) -> Result<Packet<'a>, Reason> {
+        let frame = Segment {
+            bytes: frame,
+            len: wire_len.max(frame.len()),
+        };
+        let datagram = ether::strip(link, frame)?;
+        ip::parse(datagram)
+    }
+
+    /// Length of the IP packet in bytes, headers included.
+    pub const fn ip_len(&self) -> u32 {
+        self.len
+    }
+
+    /// The transport protocol's number.
+    pub const fn protocol(&self) -> Protocol {
+        self.protocol
+    }
+
+    /// Whether this is one piece of a fragmented datagram.
+    pub const fn is_fragment(&self) -> bool {
+        self.fragment.is_some()
+    }
+
+    /// The IP header; for IPv6, nothing of use.
+    pub(crate) fn ip_header(&self) -> &'a [u8] {
+        let len = self.ip.len - self.l4.len;
+        self.ip.bytes.get(..len).unwrap_or_default()
+    }
+
+    /// Whether the packet is addressed to `address`.
+    pub(crate) fn goes_to(&self, address: IpAddr) -> bool {
+        match (self.addresses, address) {
+            (Addresses::V4 { dst, .. }, IpAddr::V4(address)) => address.to_bits() == dst,
+            (Addresses::V6 { dst, .. }, IpAddr::V6(address)) => address.to_bits() == dst,
+            _ => false,
+        }
+    }
+
+    /// The protocol's part of the tuple.
+    pub(crate) fn parts(&self) -> Result<(u16, u16), Reason> {
+        match self.protocol {
+            Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP => {
+                let [a, b, c, d] = self.l4.array(0).map_err(no_tuple)?;
+                Ok((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+            }
+            Protocol::ICMP | Protocol::ICMPV6 => {
+                let header: [u8; 8] = self.l4.array(0).map_err(no_tuple)?;
+                let [kind, code, _, _, id_high, id_low, ..] = header;
+                let id = u16::from_be_bytes([id_high, id_low]);
+                Ok((id, u16::from_be_bytes([kind, code])))
+            }
+            Protocol::GRE => gre::parts(self.l4),
+            _ => Ok((0, 0)),
+        }
+    }
+}
+
+fn no_tuple(missing: Missing) -> Reason {
+    match missing {
+        Missing::Absent => Reason::NoTuple,
+        Missing::Snapped => Reason::Snapped,
+    }
+}

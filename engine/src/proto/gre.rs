@@ -1,0 +1,41 @@
+//! GRE. The two timeouts are those of the moment at which the entry was made; the first packet after
+//! a reply makes it ASSURED.
+
+use super::Step;
+use crate::config::{Config, Knob};
+use crate::connection::{State, Status};
+use crate::event::Changes;
+
+/// Both timeouts, in seconds.
+#[derive(Clone, Debug)]
+pub(crate) struct Gre {
+    timeout: i32,
+    stream_timeout: i32,
+}
+
+impl Gre {
+    pub(super) fn new(config: &Config) -> Gre {
+        Gre {
+            timeout: config.get(Knob::GreTimeout) as i32,
+            stream_timeout: config.get(Knob::GreTimeoutStream) as i32,
+        }
+    }
+
+    pub(super) fn state(&self) -> State {
+        State::Gre {
+            timeout: self.timeout as u32,
+            stream_timeout: self.stream_timeout as u32,
+        }
+    }
+
+    pub(super) fn track(&self, status: &mut Status, changes: &mut Changes) -> Step {
+        if !status.has(Status::SEEN_REPLY) {
+            return Step::Refresh(i64::from(self.timeout));
+        }
+        if !status.has(Status::ASSURED) {
+            *status = status.with(Status::ASSURED);
+            changes.add(Changes::ASSURED);
+        }
+        Step::Refresh(i64::from(self.stream_timeout))
+    }
+}

@@ -1,0 +1,129 @@
+//! What packets mean: one tracker a protocol.
+//!
+//! A tracker sees a packet of an entry and says, as a [`Step`], what follows for the entry. The set
+//! of protocols is closed, so they are an enum and a `match`; the orchestrator (`conntrack.rs`) knows
+//! none of their states or header bits.
+
+mod generic;
+mod gre;
+pub(crate) mod icmp;
+mod sctp;
+mod tcp;
+mod udp;
+
+use crate::config::{Config, Knob};
+use crate::connection::State;
+use crate::entry::Entry;
+use crate::event::Changes;
+use crate::packet::{Packet, checksum};
+use crate::time::Time;
+use crate::tuple::{Direction, Protocol};
+use crate::verdict::Reason;
+
+/// A tracker's memory of one connection.
+#[derive(Clone, Debug)]
+pub(crate) enum Proto {
+    Stateless,
+    Tcp(tcp::Tcp),
+    Udp(udp::Udp),
+    Sctp(sctp::Sctp),
+    Gre(gre::Gre),
+}
+
+const _: () = assert!(size_of::<Proto>() == 56);
+
+/// What a packet means for its entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Step {
+    /// Accepted: counted, and the entry lives that many seconds more.
+    Refresh(i64),
+    /// Accepted, but neither counted nor a reason to live longer.
+    Keep(Option<Reason>),
+    /// Refused: INVALID.
+    Invalid(Reason),
+    /// Refused, and the entry lives only that many seconds more.
+    Shorten(i64, Reason),
+    /// Accepted, and it ends the entry at once.
+    Delete,
+    /// Opens a new connection in the place of this one, which is over.
+    Reopen,
+}
+
+/// One packet on its way through a tracker.
+pub(crate) struct Scene<'a> {
+    pub(crate) packet: &'a Packet<'a>,
+    pub(crate) direction: Direction,
+    /// The packet opens the entry.
+    pub(crate) opens: bool,
+    pub(crate) config: &'a Config,
+    pub(crate) now: Time,
+}
+
+impl Scene<'_> {
+    fn verifies_checksums(&self) -> bool {
+        self.config.flag(Knob::Checksum) && self.packet.l4.is_whole()
+    }
+
+    /// Whether the transport checksum, counted over `covered` bytes, may be believed.
+    fn has_right_checksum(&self, protocol: Protocol, covered: usize) -> bool {
+        let packet = self.packet;
+        !self.verifies_checksums()
+            || checksum::is_right_with_pseudo_header(
+                packet.addresses,
+                protocol,
+                packet.l4.bytes,
+                covered,
+            )
+    }
+}
+
+impl Proto {
+    /// The memory that a tracker starts with.
+    pub(crate) fn new(protocol: Protocol, config: &Config, now: Time) -> Proto {
+        match protocol {
+            Protocol::TCP => Proto::Tcp(tcp::Tcp::default()),
+            Protocol::UDP => Proto::Udp(udp::Udp::new(now)),
+            Protocol::SCTP => Proto::Sctp(sctp::Sctp::default()),
+            Protocol::GRE => Proto::Gre(gre::Gre::new(config)),
+            _ => Proto::Stateless,
+        }
+    }
+
+    /// The readable form.
+    pub(crate) fn state(&self) -> State {
+        match self {
+            Proto::Tcp(tcp) => tcp.state(),
+            Proto::Sctp(sctp) => sctp.state(),
+            Proto::Gre(gre) => gre.state(),
+            Proto::Udp(_) | Proto::Stateless => State::Stateless,
+        }
+    }
+}
+
+/// Takes a packet of `protocol` through its tracker.
+pub(crate) fn track(
+    entry: &mut Entry,
+    protocol: Protocol,
+    scene: &Scene<'_>,
+    changes: &mut Changes,
+) -> Step {
+    let status = &mut entry.status;
+    match (&mut entry.proto, protocol) {
+        (Proto::Tcp(tcp), _) => tcp.track(status, entry.deadline, scene, changes),
+        (Proto::Udp(udp), _) => udp.track(status, scene, changes),
+        (Proto::Sctp(sctp), _) => sctp.track(status, scene, changes),
+        (Proto::Gre(gre), _) => gre.track(status, changes),
+        (Proto::Stateless, Protocol::UDPLITE) => udp::track_lite(status, scene, changes),
+        (Proto::Stateless, Protocol::ICMP | Protocol::ICMPV6) => icmp::track(scene),
+        (Proto::Stateless, _) => generic::track(scene),
+    }
+}
+
+/// Whether two packets that open the same connection at once may share one entry. TCP, SCTP and ICMP
+/// repeat themselves, so there the second is dropped.
+pub(crate) const fn allows_clash(protocol: Protocol) -> bool {
+    !matches!(
+        protocol,
+        Protocol::TCP | Protocol::SCTP | Protocol::ICMP | Protocol::ICMPV6
+    )
+}

@@ -1,0 +1,538 @@
+//! TCP (RFC 9293) as seen from the middle.
+//!
+//! *Life.* The transition table (`table.rs`) proposes a state for each packet; the exceptions below
+//! may change that; the window check (`window.rs`) decides whether the packet counts; then the
+//! timeout follows from the new state and from what is still unacknowledged.
+//!
+//! *Out of step.* A tracker can miss packets. A SYN, SYN/ACK or ACK that does not belong is not
+//! refused but *ignored*: it passes without effect, and what it said is noted. If the other side
+//! confirms it, the tracker steps into line with the two hosts (resynchronisation); if the other side
+//! refuses it with a RST, that RST is believed.
+//!
+//! *Resets.* Anybody can forge a RST. In an ASSURED connection only one with the exact sequence
+//! number that the receiver expects closes it (RFC 5961); another within the window leaves the state,
+//! with a short timeout that the receiver's challenge ACK makes long again.
+//!
+//! *Reopening.* A SYN to a connection that is over makes room for a new one of the same tuple.
+
+mod table;
+mod window;
+
+use super::{Scene, Step};
+use crate::config::{Config, Knob};
+use crate::connection::{State, Status, TcpSide, TcpState};
+use crate::event::Changes;
+use crate::packet::tcp::{Header, before};
+use crate::time::Time;
+use crate::tuple::{Direction, Protocol};
+use crate::verdict::Reason;
+use table::{Class, Move, are_legal, transition};
+use window::Fit;
+
+/// One side of the connection, as the window check works on it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Peer {
+    end: u32,
+    max_end: u32,
+    max_win: u32,
+    max_ack: u32,
+    scale: u8,
+    flags: u8,
+}
+
+impl Peer {
+    const WINDOW_SCALE: u8 = 0x01;
+    const SACK_PERMITTED: u8 = 0x02;
+    /// It sent the first FIN.
+    const CLOSE_INIT: u8 = 0x04;
+    /// Its segments need not fit.
+    const LIBERAL: u8 = 0x08;
+    /// It sent data that is not acknowledged yet.
+    const UNACKNOWLEDGED: u8 = 0x10;
+    const MAX_ACK_SET: u8 = 0x20;
+
+    const fn has(&self, flag: u8) -> bool {
+        self.flags & flag != 0
+    }
+
+    fn set(&mut self, flag: u8) {
+        self.flags |= flag;
+    }
+
+    fn clear(&mut self, flag: u8) {
+        self.flags &= !flag;
+    }
+}
+
+/// `last_flags` beside the options of a noted SYN: an ACK that challenges it may follow.
+const EXPECT_CHALLENGE: u8 = 0x40;
+/// `last_flags`: both sides sent a SYN.
+const SIMULTANEOUS_OPEN: u8 = 0x80;
+
+/// The numbers of a [`Peer`]; its scale and flags are stored apart, for the sake of size.
+#[derive(Clone, Copy, Debug, Default)]
+struct Numbers {
+    end: u32,
+    max_end: u32,
+    max_win: u32,
+    max_ack: u32,
+}
+
+/// The tracker's memory of a connection.
+#[derive(Clone, Debug)]
+pub(crate) struct Tcp {
+    numbers: [Numbers; 2],
+    /// The last packet that was accepted or ignored, as far as it is needed.
+    last_seq: u32,
+    last_ack: u32,
+    last_end: u32,
+    last_window: u16,
+    scales: [u8; 2],
+    flags: [u8; 2],
+    /// How often the last ACK was repeated.
+    repeats: u8,
+    last_flags: u8,
+    last_scale: u8,
+    last_class: Class,
+    last_direction: Direction,
+    state: TcpState,
+}
+
+impl Default for Tcp {
+    fn default() -> Tcp {
+        Tcp {
+            numbers: [Numbers::default(); 2],
+            last_seq: 0,
+            last_ack: 0,
+            last_end: 0,
+            last_window: 0,
+            scales: [0; 2],
+            flags: [0; 2],
+            repeats: 0,
+            last_flags: 0,
+            last_scale: 0,
+            last_class: Class::None,
+            last_direction: Direction::Original,
+            state: TcpState::None,
+        }
+    }
+}
+
+/// One packet with what was found out about it.
+struct Segment<'a> {
+    header: Header<'a>,
+    class: Class,
+    direction: Direction,
+    /// The connection's state before it; SYN_SENT after a resynchronisation.
+    old: TcpState,
+}
+
+/// What the exceptions make of the table's proposal.
+enum Plan {
+    /// To that state if the window check agrees.
+    Check(TcpState),
+    /// To that state whatever the window check would say.
+    Believe(TcpState),
+    End(Step),
+}
+
+impl Tcp {
+    pub(super) fn state(&self) -> State {
+        let side = |index: usize| TcpSide {
+            window_scale: self.scales[index],
+            flags: self.flags[index],
+        };
+        State::Tcp {
+            state: self.state,
+            sides: [side(0), side(1)],
+        }
+    }
+
+    fn peer(&self, direction: Direction) -> Peer {
+        let index = direction.index();
+        let numbers = self.numbers[index];
+        Peer {
+            end: numbers.end,
+            max_end: numbers.max_end,
+            max_win: numbers.max_win,
+            max_ack: numbers.max_ack,
+            scale: self.scales[index],
+            flags: self.flags[index],
+        }
+    }
+
+    fn set_peer(&mut self, direction: Direction, peer: Peer) {
+        let index = direction.index();
+        self.numbers[index] = Numbers {
+            end: peer.end,
+            max_end: peer.max_end,
+            max_win: peer.max_win,
+            max_ack: peer.max_ack,
+        };
+        self.scales[index] = peer.scale;
+        self.flags[index] = peer.flags;
+    }
+
+    pub(super) fn track(
+        &mut self,
+        status: &mut Status,
+        deadline: Time,
+        scene: &Scene<'_>,
+        changes: &mut Changes,
+    ) -> Step {
+        let header = match check_header(scene) {
+            Ok(header) => header,
+            Err(reason) => return Step::Invalid(reason),
+        };
+        let class = Class::of(&header);
+        if scene.opens && !self.open(&header, class, scene.config) {
+            return Step::Invalid(Reason::TcpNew);
+        }
+        let mut segment = Segment {
+            header,
+            class,
+            direction: scene.direction,
+            old: self.state,
+        };
+        let new = match self.plan(&mut segment, *status, scene.config) {
+            Plan::End(step) => return step,
+            Plan::Believe(state) => state,
+            Plan::Check(state) => {
+                match window::check(self, &segment.header, class, segment.direction, scene.config)
+                {
+                    Fit::In => state,
+                    Fit::Late(reason) => return Step::Keep(Some(reason)),
+                    Fit::Out(reason) => {
+                        return self.refuse(&segment, *status, deadline, scene, reason);
+                    }
+                }
+            }
+        };
+        self.accept(&segment, new, status, scene.config, changes)
+    }
+
+    /// What the first packet of a connection starts from; `false` if it cannot be the first.
+    fn open(&mut self, header: &Header<'_>, class: Class, config: &Config) -> bool {
+        let mut opener = Peer {
+            end: header.end(),
+            max_end: header.end(),
+            max_win: u32::from(header.window).max(1),
+            ..Peer::default()
+        };
+        match class {
+            Class::Syn => opener.take_options(header),
+            Class::Ack if config.flag(Knob::TcpLoose) => {
+                opener.max_end = opener.end.wrapping_add(opener.max_win);
+                opener.flags = Peer::SACK_PERMITTED | Peer::LIBERAL;
+                self.flags[Direction::Reply.index()] = opener.flags;
+            }
+            _ => return false,
+        }
+        self.set_peer(Direction::Original, opener);
+        true
+    }
+
+    /// The table's proposal and the exceptions to it.
+    fn plan(&mut self, segment: &mut Segment<'_>, status: Status, config: &Config) -> Plan {
+        match transition(segment.direction, segment.class, segment.old) {
+            Move::Invalid => Plan::End(Step::Invalid(Reason::TcpState)),
+            Move::Ignore => self.ignore(segment),
+            Move::To(TcpState::SynSent) if segment.old >= TcpState::TimeWait => {
+                if self.is_over(segment.direction) {
+                    return Plan::End(Step::Reopen);
+                }
+                self.ignore(segment)
+            }
+            Move::To(TcpState::TimeWait) if self.is_challenge(segment) => {
+                self.last_flags &= !EXPECT_CHALLENGE;
+                Plan::End(Step::Keep(Some(Reason::TcpChallengeAck)))
+            }
+            Move::To(TcpState::SynSent2) => {
+                self.last_flags |= SIMULTANEOUS_OPEN;
+                Plan::Check(TcpState::SynSent2)
+            }
+            Move::To(TcpState::SynRecv)
+                if segment.class == Class::Ack
+                    && segment.direction == Direction::Reply
+                    && self.last_flags & SIMULTANEOUS_OPEN != 0 =>
+            {
+                Plan::Check(TcpState::Established)
+            }
+            Move::To(TcpState::Close) if segment.class == Class::Rst => {
+                self.plan_reset(segment, status, config)
+            }
+            Move::To(state) => Plan::Check(state),
+        }
+    }
+
+    /// Whether a SYN may take the place of this closed connection: it was closed in order, or the
+    /// sender of the SYN had reset it.
+    fn is_over(&self, direction: Direction) -> bool {
+        (self.flags[0] | self.flags[1]) & Peer::CLOSE_INIT != 0
+            || (self.last_class == Class::Rst && self.last_direction == direction)
+    }
+
+    /// An ACK in LAST_ACK that answers a stray SYN of the other side, and not the last FIN.
+    fn is_challenge(&self, segment: &Segment<'_>) -> bool {
+        segment.old == TcpState::LastAck
+            && segment.class == Class::Ack
+            && self.last_class == Class::Syn
+            && self.last_direction != segment.direction
+            && self.last_flags & EXPECT_CHALLENGE != 0
+    }
+
+    /// Lets a packet pass and notes what it said; or, if it is the SYN/ACK to a SYN so noted, takes
+    /// the connection as the two hosts have it now.
+    fn ignore(&mut self, segment: &mut Segment<'_>) -> Plan {
+        let header = &segment.header;
+        if segment.class == Class::SynAck
+            && self.last_class == Class::Syn
+            && self.last_direction != segment.direction
+            && header.ack == self.last_end
+        {
+            self.resynchronise(segment.direction);
+            segment.old = TcpState::SynSent;
+            return Plan::Check(TcpState::SynRecv);
+        }
+        self.last_class = segment.class;
+        self.last_direction = segment.direction;
+        self.last_seq = header.seq;
+        self.last_end = header.end();
+        self.last_window = header.window;
+        if segment.class == Class::Syn {
+            self.note_options(header);
+            if segment.old == TcpState::LastAck {
+                self.last_flags |= EXPECT_CHALLENGE;
+            }
+        }
+        let answers_syn = segment.old == TcpState::SynSent
+            && segment.class == Class::Ack
+            && segment.direction == Direction::Reply;
+        if answers_syn {
+            self.last_ack = header.ack;
+        }
+        Plan::End(Step::Keep(Some(Reason::TcpIgnored)))
+    }
+
+    fn note_options(&mut self, header: &Header<'_>) {
+        let options = header.syn_options();
+        self.last_scale = options.window_scale.unwrap_or(0);
+        self.last_flags = 0;
+        if options.window_scale.is_some() {
+            self.last_flags |= Peer::WINDOW_SCALE;
+        }
+        if options.sack_permitted {
+            self.last_flags |= Peer::SACK_PERMITTED;
+        }
+    }
+
+    fn resynchronise(&mut self, answering: Direction) {
+        self.last_flags &= !EXPECT_CHALLENGE;
+        let mut opener = self.peer(self.last_direction);
+        opener.end = self.last_end;
+        opener.max_end = self.last_end;
+        opener.max_win = u32::from(self.last_window).max(1);
+        opener.scale = self.last_scale;
+        opener.flags = self.last_flags;
+        self.set_peer(self.last_direction, opener);
+        let answerer = Peer {
+            flags: self.peer(answering).flags & Peer::LIBERAL,
+            ..Peer::default()
+        };
+        self.set_peer(answering, answerer);
+    }
+
+    /// How far to believe a RST that the table would close the connection for.
+    fn plan_reset(&self, segment: &Segment<'_>, status: Status, config: &Config) -> Plan {
+        let seq = segment.header.seq;
+        let close = TcpState::Close;
+        if is_closing(segment.old) {
+            return Plan::Believe(close);
+        }
+        let target = self.peer(segment.direction.other());
+        let mut new = close;
+        if target.has(Peer::MAX_ACK_SET) && self.last_class != Class::Syn {
+            let is_established =
+                segment.old == TcpState::Established && status.has(Status::ASSURED);
+            if seq == 0 && !is_established {
+                return Plan::Check(close);
+            }
+            if before(seq, target.max_ack) && !config.flag(Knob::TcpIgnoreInvalidRst) {
+                return Plan::End(Step::Invalid(Reason::TcpRst));
+            }
+            let follows_data = self.last_class == Class::Ack
+                && self.last_direction == segment.direction
+                && seq == self.last_end;
+            if !is_established || seq == target.max_ack || follows_data {
+                return Plan::Check(close);
+            }
+            new = segment.old;
+        }
+        if self.refuses_ignored(segment, status) || self.answers_challenge(segment) {
+            return Plan::Believe(new);
+        }
+        Plan::Check(new)
+    }
+
+    /// A RST to a SYN or ACK that was ignored.
+    fn refuses_ignored(&self, segment: &Segment<'_>, status: Status) -> bool {
+        let had_ignored = match self.last_class {
+            Class::Syn => status.has(Status::SEEN_REPLY),
+            Class::Ack => !status.has(Status::ASSURED),
+            _ => false,
+        };
+        had_ignored && segment.header.ack == self.last_end
+    }
+
+    /// A RST by which the client clears the server's older connection away.
+    fn answers_challenge(&self, segment: &Segment<'_>) -> bool {
+        segment.old == TcpState::SynSent
+            && self.last_class == Class::Ack
+            && self.last_direction == Direction::Reply
+            && segment.header.seq == self.last_ack
+    }
+
+    /// A segment outside the window. Two FINs or RSTs, one from each side, say that the hosts are
+    /// done with a connection that the tracker lost sight of: it shall not stay for days.
+    fn refuse(
+        &mut self,
+        segment: &Segment<'_>,
+        status: Status,
+        deadline: Time,
+        scene: &Scene<'_>,
+        reason: Reason,
+    ) -> Step {
+        let ends = |class| matches!(class, Class::Fin | Class::Rst);
+        let has_own_clock = !status.has(Status::ASSURED) || status.has(Status::FIXED_TIMEOUT);
+        if has_own_clock || !ends(segment.class) {
+            return Step::Invalid(reason);
+        }
+        if self.last_direction == segment.direction || !ends(self.last_class) {
+            self.last_class = segment.class;
+            self.last_direction = segment.direction;
+            return Step::Invalid(reason);
+        }
+        let left = deadline.secs_since(scene.now);
+        let timeout = scene.config.get(Knob::TcpTimeoutUnacknowledged);
+        if left >= 120 && i64::try_from(left).is_ok_and(|left| left > timeout) {
+            return Step::Shorten(timeout, reason);
+        }
+        Step::Invalid(reason)
+    }
+
+    /// A packet that counts.
+    fn accept(
+        &mut self,
+        segment: &Segment<'_>,
+        new: TcpState,
+        status: &mut Status,
+        config: &Config,
+        changes: &mut Changes,
+    ) -> Step {
+        let old = segment.old;
+        self.last_class = segment.class;
+        self.last_direction = segment.direction;
+        self.state = new;
+        if old != new {
+            changes.add(Changes::PROTOINFO);
+            if new == TcpState::FinWait {
+                self.flags[segment.direction.index()] |= Peer::CLOSE_INIT;
+            }
+        }
+        let mut timeout = self.timeout(new, segment.class, config);
+        if !status.has(Status::SEEN_REPLY) {
+            if segment.class == Class::Rst {
+                return Step::Delete;
+            }
+            if segment.class == Class::Syn && old == TcpState::SynSent {
+                return Step::Keep(None);
+            }
+            if new == TcpState::Established {
+                timeout = timeout.min(config.get(Knob::TcpTimeoutUnacknowledged));
+            }
+        } else if !status.has(Status::ASSURED)
+            && matches!(old, TcpState::SynRecv | TcpState::Established)
+            && new == TcpState::Established
+        {
+            *status = status.with(Status::ASSURED);
+            changes.add(Changes::ASSURED);
+        }
+        Step::Refresh(timeout)
+    }
+
+    fn timeout(&self, state: TcpState, class: Class, config: &Config) -> i64 {
+        let full = config.get(knob_of(state));
+        let retrans = config.get(Knob::TcpTimeoutMaxRetrans);
+        let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
+        let has_unacknowledged = (self.flags[0] | self.flags[1]) & Peer::UNACKNOWLEDGED != 0;
+        if i64::from(self.repeats) >= config.get(Knob::TcpMaxRetrans) && full > retrans {
+            retrans
+        } else if class == Class::Rst {
+            config.get(Knob::TcpTimeoutClose)
+        } else if has_unacknowledged && full > unacknowledged {
+            unacknowledged
+        } else if self.last_window == 0 && full > retrans {
+            retrans
+        } else {
+            full
+        }
+    }
+
+    /// Counts ACKs that say the same as the one before.
+    fn count_repeats(&mut self, header: &Header<'_>, class: Class, direction: Direction) {
+        if class != Class::Ack {
+            return;
+        }
+        let repeats = self.last_direction == direction
+            && self.last_seq == header.seq
+            && self.last_ack == header.ack
+            && self.last_end == header.end()
+            && self.last_window == header.window;
+        if repeats {
+            self.repeats = self.repeats.wrapping_add(1);
+        } else {
+            self.last_direction = direction;
+            self.last_seq = header.seq;
+            self.last_ack = header.ack;
+            self.last_end = header.end();
+            self.last_window = header.window;
+            self.repeats = 0;
+        }
+    }
+}
+
+fn check_header<'a>(scene: &Scene<'a>) -> Result<Header<'a>, Reason> {
+    let segment = scene.packet.l4;
+    let header = Header::parse(segment)?;
+    if !scene.has_right_checksum(Protocol::TCP, segment.len) {
+        return Err(Reason::TcpChecksum);
+    }
+    if !are_legal(header.flags) {
+        return Err(Reason::TcpFlags);
+    }
+    Ok(header)
+}
+
+const fn is_closing(state: TcpState) -> bool {
+    matches!(
+        state,
+        TcpState::FinWait
+            | TcpState::CloseWait
+            | TcpState::LastAck
+            | TcpState::TimeWait
+            | TcpState::Close
+    )
+}
+
+const fn knob_of(state: TcpState) -> Knob {
+    match state {
+        TcpState::None | TcpState::SynSent | TcpState::SynSent2 => Knob::TcpTimeoutSynSent,
+        TcpState::SynRecv => Knob::TcpTimeoutSynRecv,
+        TcpState::Established => Knob::TcpTimeoutEstablished,
+        TcpState::FinWait => Knob::TcpTimeoutFinWait,
+        TcpState::CloseWait => Knob::TcpTimeoutCloseWait,
+        TcpState::LastAck => Knob::TcpTimeoutLastAck,
+        TcpState::TimeWait => Knob::TcpTimeoutTimeWait,
+        TcpState::Close => Knob::TcpTimeoutClose,
+    }
+}

@@ -1,0 +1,388 @@
+//! The table of connections: slab, hash index, timing wheel, and the sets of what may be evicted,
+//! kept in step with each other.
+//!
+//! *Life of an entry.* [`insert`](Table::insert) puts it into all four; while it lives, a packet
+//! changes it in place and reports what the others must know ([`rearm`](Table::rearm),
+//! [`classify`](Table::classify)); [`remove`](Table::remove) takes it out of all four. Nothing else
+//! does.
+//!
+//! *Invariants.* Every live slot is in the index once (twice if its reply tuple has a key of its
+//! own), in one list of the wheel, and in the eviction set that its status says, if any.
+//!
+//! *Resizing.* A new index is filled from the old one a few buckets at a time, so that no packet
+//! waits for the whole. Meanwhile look-ups try the new one, then the old one.
+//!
+//! *An entry past its deadline* is still here until the wheel gets to it; whoever finds it must look
+//! at the deadline and treat it as gone.
+
+use alloc::collections::BTreeMap;
+use alloc::string::String;
+
+use crate::connection::{Connection, Status};
+use crate::entry::Entry;
+use crate::evict::SlotSet;
+use crate::hash::{Hasher, Key, Probe};
+use crate::index::{Full, Index};
+use crate::slab::Slab;
+use crate::time::Time;
+use crate::tuple::{Direction, Tuple, Zone};
+use crate::wheel::Wheel;
+
+/// Entries for each bucket of eight places: three quarters full.
+const ENTRIES_PER_BUCKET: usize = 6;
+/// Buckets moved to a new index at each step.
+const MOVED_AT_ONCE: usize = 4;
+
+/// What only few entries have.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Extra {
+    /// Set if it applies to one direction only, or the reply tuple is not the mirror image.
+    pub(crate) reply: Option<ReplyKey>,
+    /// The zone, if it applies to one direction only.
+    pub(crate) zone: Option<Zone>,
+    pub(crate) labels: u128,
+    pub(crate) secmark: u32,
+    pub(crate) helper: Option<String>,
+}
+
+/// The key of a reply tuple that is not the original's mirror image.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ReplyKey {
+    pub(crate) key: Key,
+    pub(crate) flipped: bool,
+}
+
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) slab: Slab,
+    pub(crate) hasher: Hasher,
+    index: Index,
+    /// An index that is being replaced, and its next bucket to be moved.
+    old_index: Option<(Index, usize)>,
+    wheel: Wheel,
+    unanswered: SlotSet,
+    unassured: SlotSet,
+    extras: BTreeMap<u32, Extra>,
+    len: u32,
+}
+
+impl Table {
+    pub(crate) fn new(hasher: Hasher, max: u32, buckets: usize) -> Table {
+        let mut slab = Slab::new();
+        slab.reserve(max);
+        Table {
+            slab,
+            hasher,
+            index: Index::new(buckets_for(max, buckets)),
+            old_index: None,
+            wheel: Wheel::new(),
+            unanswered: SlotSet::default(),
+            unassured: SlotSet::default(),
+            extras: BTreeMap::new(),
+            len: 0,
+        }
+    }
+
+    /// Entries, those included that ran out and are not collected yet.
+    pub(crate) const fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Buckets of the index.
+    pub(crate) fn buckets(&self) -> usize {
+        self.index.buckets()
+    }
+
+    /// The entry that a packet belongs to, and the packet's direction in it.
+    pub(crate) fn find(&self, probe: &Probe) -> Option<(u32, Direction)> {
+        let is_it = |slot: u32| self.direction_of(slot, probe).is_some();
+        let slot = match self.index.find(probe.hash, is_it) {
+            Some(slot) => slot,
+            None => self.old_index.as_ref()?.0.find(probe.hash, is_it)?,
+        };
+        Some((slot, self.direction_of(slot, probe)?))
+    }
+
+    /// The direction in which a packet belongs to an entry, if it does.
+    fn direction_of(&self, slot: u32, probe: &Probe) -> Option<Direction> {
+        let entry = self.slab.get(slot)?;
+        let key = &probe.key;
+        let is_key = entry.ends == key.ends
+            && entry.parts == key.parts
+            && key.wide.is_none_or(|wide| self.slab.wide(slot) == wide);
+        if is_key {
+            let is_original = probe.flipped == entry.has(Entry::FLIPPED) && !probe.mirrored;
+            if is_original {
+                return Some(Direction::Original);
+            }
+            if !entry.has(Entry::TWO_KEYS) {
+                return Some(Direction::Reply);
+            }
+        }
+        if !entry.has(Entry::TWO_KEYS) {
+            return None;
+        }
+        let reply = self.extras.get(&slot)?.reply?;
+        (reply.key == *key && reply.flipped == probe.flipped).then_some(Direction::Reply)
+    }
+
+    /// Puts in an entry that is not there.
+    pub(crate) fn insert(
+        &mut self,
+        mut entry: Entry,
+        key: Key,
+        extra: Option<Extra>,
+    ) -> Result<u32, Full> {
+        if self.len as usize >= self.index.buckets() * ENTRIES_PER_BUCKET {
+            self.resize(self.index.buckets() * 2);
+        }
+        let reply = extra.as_ref().and_then(|extra| extra.reply);
+        if extra.is_some() {
+            entry.bits |= Entry::EXTRA;
+        }
+        if reply.is_some() {
+            entry.bits |= Entry::TWO_KEYS;
+        }
+        let slot = self.slab.insert(entry).ok_or(Full)?;
+        if let Err(full) = self.add_keys(slot, key, reply) {
+            self.slab.remove(slot);
+            return Err(full);
+        }
+        if let Some(wide) = key.wide {
+            self.slab.set_wide(slot, wide);
+        }
+        if let Some(extra) = extra {
+            self.extras.insert(slot, extra);
+        }
+        self.wheel.insert(&mut self.slab, slot);
+        self.len += 1;
+        self.classify(slot);
+        Ok(slot)
+    }
+
+    fn add_keys(&mut self, slot: u32, key: Key, reply: Option<ReplyKey>) -> Result<(), Full> {
+        let hash = self.hash_of(key);
+        self.index.insert(hash, slot)?;
+        if let Some(reply) = reply {
+            let reply_hash = self.hash_of(reply.key);
+            if let Err(full) = self.index.insert(reply_hash, slot) {
+                self.index.remove(hash, slot);
+                return Err(full);
+            }
+        }
+        Ok(())
+    }
+
+    fn hash_of(&self, key: Key) -> u64 {
+        self.hasher.words(key.ends, key.parts)
+    }
+
+    /// Takes an entry out.
+    pub(crate) fn remove(&mut self, slot: u32) {
+        let key = self.key(slot);
+        self.remove_key(slot, key);
+        self.wheel.remove(&mut self.slab, slot);
+        self.forget(slot);
+    }
+
+    fn remove_key(&mut self, slot: u32, key: Key) {
+        let hash = self.hash_of(key);
+        if !self.index.remove(hash, slot)
+            && let Some((old, _)) = &mut self.old_index
+        {
+            old.remove(hash, slot);
+        }
+    }
+
+    /// The part of a removal that the wheel has no part in.
+    fn forget(&mut self, slot: u32) {
+        self.unanswered.remove(slot);
+        self.unassured.remove(slot);
+        if self.slab[slot].has(Entry::EXTRA)
+            && let Some(reply) = self.extras.remove(&slot).and_then(|extra| extra.reply)
+        {
+            self.remove_key(slot, reply.key);
+        }
+        self.slab.remove(slot);
+        self.len -= 1;
+    }
+
+    /// After an entry's deadline was written.
+    #[inline]
+    pub(crate) fn rearm(&mut self, slot: u32) {
+        self.wheel.rearm(&mut self.slab, slot);
+    }
+
+    /// After an entry's status changed: whether it may be evicted, and how gladly.
+    pub(crate) fn classify(&mut self, slot: u32) {
+        let entry = &self.slab[slot];
+        let (replied, assured) = (entry.is_replied(), entry.is_assured());
+        if !replied && !assured {
+            self.unanswered.insert(slot);
+            return;
+        }
+        self.unanswered.remove(slot);
+        if assured {
+            self.unassured.remove(slot);
+        } else {
+            self.unassured.insert(slot);
+        }
+    }
+
+    /// An entry to evict: unanswered ones before answered ones, about the oldest first.
+    pub(crate) fn victim(&mut self) -> Option<u32> {
+        self.unanswered.next().or_else(|| self.unassured.next())
+    }
+
+    pub(crate) fn has_victim(&self) -> bool {
+        !self.unanswered.is_empty() || !self.unassured.is_empty()
+    }
+
+    /// An entry that ran out by `now`. Entries that were prolonged are put where they belong; at most
+    /// `budget` of them are looked at, which counts down.
+    pub(crate) fn next_expired(&mut self, now: Time, budget: &mut usize) -> Option<u32> {
+        while *budget > 0 {
+            *budget -= 1;
+            let slot = self.wheel.pop(&mut self.slab, now)?;
+            self.wheel.insert(&mut self.slab, slot);
+            if self.slab[slot].deadline <= now {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// When [`next_expired`](Table::next_expired) should be asked again.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        self.wheel.next_due()
+    }
+
+    pub(crate) fn extra(&self, slot: u32) -> Option<&Extra> {
+        if !self.slab[slot].has(Entry::EXTRA) {
+            return None;
+        }
+        self.extras.get(&slot)
+    }
+
+    pub(crate) fn extra_mut(&mut self, slot: u32) -> &mut Extra {
+        self.slab[slot].bits |= Entry::EXTRA;
+        self.extras.entry(slot).or_default()
+    }
+
+    /// Makes room for `max` entries and lets the index have at least `buckets` places.
+    pub(crate) fn reserve(&mut self, max: u32, places: usize) {
+        self.slab.reserve(max);
+        let wanted = buckets_for(max.max(self.len), places);
+        if wanted != self.index.buckets() {
+            self.resize(wanted);
+        }
+    }
+
+    fn resize(&mut self, buckets: usize) {
+        while self.old_index.is_some() {
+            self.move_some();
+        }
+        let old = core::mem::replace(&mut self.index, Index::new(buckets));
+        self.old_index = Some((old, 0));
+    }
+
+    /// A bounded step of moving to a new index.
+    pub(crate) fn move_some(&mut self) {
+        let Some((mut old, from)) = self.old_index.take() else {
+            return;
+        };
+        let to = (from + MOVED_AT_ONCE).min(old.buckets());
+        for bucket in from..to {
+            for slot in old.drain(bucket) {
+                self.move_slot(slot);
+            }
+        }
+        if to < old.buckets() {
+            self.old_index = Some((old, to));
+        }
+    }
+
+    /// An entry with two keys is met once for each: whichever is not there yet is put in.
+    fn move_slot(&mut self, slot: u32) {
+        let main = self.key(slot);
+        let reply = self.extra(slot).and_then(|extra| extra.reply);
+        for key in [Some(main), reply.map(|reply| reply.key)].into_iter().flatten() {
+            let hash = self.hash_of(key);
+            if self.index.find(hash, |other| other == slot).is_none()
+                && self.index.insert(hash, slot).is_err()
+            {
+                self.resize_for(slot);
+            }
+        }
+    }
+
+    /// A key that does not fit into the new index: very rare, since that is made large enough.
+    fn resize_for(&mut self, slot: u32) {
+        self.wheel.remove(&mut self.slab, slot);
+        self.forget(slot);
+    }
+
+    pub(crate) fn key(&self, slot: u32) -> Key {
+        let entry = &self.slab[slot];
+        Key {
+            ends: entry.ends,
+            parts: entry.parts,
+            wide: (entry.parts & 0xff == 6).then(|| self.slab.wide(slot)),
+        }
+    }
+
+    /// A number for an entry, the same for all its life.
+    pub(crate) fn id(&self, slot: u32) -> u32 {
+        let entry = &self.slab[slot];
+        let identity = self.hasher.words(entry.ends, entry.parts);
+        self.hasher.words(identity, u64::from(slot)) as u32
+    }
+
+    pub(crate) fn zone(&self, slot: u32) -> Zone {
+        let zone = self.extra(slot).and_then(|extra| extra.zone);
+        zone.unwrap_or_else(|| Zone::both((self.slab[slot].parts >> 16) as u16))
+    }
+
+    pub(crate) fn tuple(&self, slot: u32, direction: Direction) -> Tuple {
+        let reply = self.extra(slot).and_then(|extra| extra.reply);
+        let flipped = self.slab[slot].has(Entry::FLIPPED);
+        let (key, flipped) = match (direction, reply) {
+            (Direction::Original, _) => (self.key(slot), flipped),
+            (Direction::Reply, None) => (self.key(slot), !flipped),
+            (Direction::Reply, Some(reply)) => (reply.key, reply.flipped),
+        };
+        let (addresses, parts) = key.sides(flipped);
+        Tuple::from_parts(addresses, key.protocol(), parts)
+    }
+
+    /// The readable form of an entry.
+    pub(crate) fn connection(&self, slot: u32, now: Time) -> Connection {
+        let entry = &self.slab[slot];
+        let extra = self.extra(slot);
+        let start = self.slab.start(slot);
+        Connection {
+            id: self.id(slot),
+            original: self.tuple(slot, Direction::Original),
+            reply: self.tuple(slot, Direction::Reply),
+            zone: self.zone(slot),
+            status: entry.status.with(Status::CONFIRMED),
+            state: entry.proto.state(),
+            timeout: Some(entry.deadline.secs_since(now)),
+            counters: entry.has(Entry::ACCOUNTED).then_some(entry.counters),
+            mark: entry.mark,
+            secmark: extra.map_or(0, |extra| extra.secmark),
+            secctx: None,
+            labels: extra.map_or(0, |extra| extra.labels),
+            helper: extra.and_then(|extra| extra.helper.clone()),
+            start,
+            stop: None,
+            delta_time: start.map(|start| now.secs_since(start)),
+            uses: 1,
+        }
+    }
+}
+
+/// Buckets for `max` entries, and for at least `places` places.
+fn buckets_for(max: u32, places: usize) -> usize {
+    (max as usize).div_ceil(ENTRIES_PER_BUCKET).max(places / 8)
+}

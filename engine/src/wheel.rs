@@ -1,0 +1,156 @@
+//! The timing wheel: which entries may have run out, without looking at all of them.
+//!
+//! Three levels of 64 lists (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987). A
+//! list of level 0 covers 2²⁷ ns (134 ms), of level 1 8.6 s, of level 2 550 s; what is farther away
+//! than level 2 reaches (9.8 hours) is put into its last list and looked at again then.
+//!
+//! *Lazy re-arm.* A packet that prolongs a connection only writes the entry's deadline. The entry
+//! stays in its list, which is never later than the deadline; when the list falls due, the entry is
+//! put where its deadline says. Only a deadline that comes earlier than the list moves the entry at
+//! once.
+//!
+//! *Invariants.* Every live entry is in exactly one list, named by `Entry::timer`. A list's time is
+//! not after the deadline of its entries by more than one tick of its level. `hands` are the ticks up
+//! to which each level was emptied.
+//!
+//! *Bounded work.* [`Wheel::pop`] hands out one entry at a time; the caller stops when it likes and
+//! goes on at the next call.
+
+use crate::slab::{NONE, Slab};
+use crate::time::Time;
+
+const LEVELS: usize = 3;
+const LISTS: u64 = 64;
+/// Nanoseconds of a list of each level, as powers of two.
+const SHIFT: [u32; LEVELS] = [27, 33, 39];
+
+#[derive(Debug)]
+pub(crate) struct Wheel {
+    heads: [[u32; LISTS as usize]; LEVELS],
+    /// A bit for each list that is not empty.
+    occupied: [u64; LEVELS],
+    hands: [u64; LEVELS],
+}
+
+impl Wheel {
+    pub(crate) const fn new() -> Wheel {
+        Wheel {
+            heads: [[NONE; LISTS as usize]; LEVELS],
+            occupied: [0; LEVELS],
+            hands: [0; LEVELS],
+        }
+    }
+
+    /// The list for a deadline, and the tick of its level at which it falls due.
+    fn place(&self, deadline: Time) -> (usize, u64) {
+        let nanos = deadline.as_nanos();
+        for level in 0..LEVELS {
+            let tick = (nanos >> SHIFT[level]).max(self.hands[level]);
+            if tick - self.hands[level] < LISTS {
+                return (level, tick);
+            }
+        }
+        (LEVELS - 1, self.hands[LEVELS - 1] + LISTS - 1)
+    }
+
+    /// Puts an entry that is in no list into the list of its deadline.
+    pub(crate) fn insert(&mut self, slab: &mut Slab, slot: u32) {
+        let (level, tick) = self.place(slab[slot].deadline);
+        let list = (tick % LISTS) as usize;
+        let head = self.heads[level][list];
+        if head != NONE {
+            slab[head].prev = slot;
+        }
+        let entry = &mut slab[slot];
+        entry.prev = NONE;
+        entry.next = head;
+        entry.timer = (level * LISTS as usize + list) as u8;
+        self.heads[level][list] = slot;
+        self.occupied[level] |= 1 << list;
+    }
+
+    /// Takes an entry out of its list.
+    pub(crate) fn remove(&mut self, slab: &mut Slab, slot: u32) {
+        let entry = &slab[slot];
+        let (prev, next, timer) = (entry.prev, entry.next, usize::from(entry.timer));
+        let (level, list) = (timer / LISTS as usize, timer % LISTS as usize);
+        if next != NONE {
+            slab[next].prev = prev;
+        }
+        if prev != NONE {
+            slab[prev].next = next;
+            return;
+        }
+        self.heads[level][list] = next;
+        if next == NONE {
+            self.occupied[level] &= !(1 << list);
+        }
+    }
+
+    /// After the deadline was written: moves the entry if its list would now fall due too late.
+    pub(crate) fn rearm(&mut self, slab: &mut Slab, slot: u32) {
+        let entry = &slab[slot];
+        let timer = usize::from(entry.timer);
+        let (level, list) = (timer / LISTS as usize, (timer % LISTS as usize) as u64);
+        let due = self.due_tick(level, list);
+        if entry.deadline.as_nanos() >> SHIFT[level] < due {
+            self.remove(slab, slot);
+            self.insert(slab, slot);
+        }
+    }
+
+    /// The tick at which a list falls due: the first one not before the hand with its number.
+    const fn due_tick(&self, level: usize, list: u64) -> u64 {
+        let hand = self.hands[level];
+        hand + list.wrapping_sub(hand) % LISTS
+    }
+
+    /// Takes out one entry whose list has fallen due by `now`; it is in no list afterwards.
+    ///
+    /// Level 0 goes first, so that what the other levels hand down fits below them. Its lists are
+    /// due when they have passed entirely, those of the others when they begin.
+    pub(crate) fn pop(&mut self, slab: &mut Slab, now: Time) -> Option<u32> {
+        for level in 0..LEVELS {
+            let mut target = now.as_nanos() >> SHIFT[level];
+            if level > 0 {
+                target += 1;
+            }
+            while self.hands[level] < target {
+                let distance = self.next_occupied(level);
+                if self.hands[level] + distance >= target {
+                    self.hands[level] = target;
+                    break;
+                }
+                self.hands[level] += distance;
+                let slot = self.heads[level][(self.hands[level] % LISTS) as usize];
+                if slot != NONE {
+                    self.remove(slab, slot);
+                    return Some(slot);
+                }
+            }
+        }
+        None
+    }
+
+    /// Ticks from the hand to the next list that is not empty; very many if all are empty.
+    fn next_occupied(&self, level: usize) -> u64 {
+        if self.occupied[level] == 0 {
+            return u64::MAX / 2;
+        }
+        let turned = self.occupied[level].rotate_right((self.hands[level] % LISTS) as u32);
+        u64::from(turned.trailing_zeros())
+    }
+
+    /// When [`pop`](Wheel::pop) will next have something to hand out.
+    pub(crate) fn next_due(&self) -> Option<Time> {
+        let due = |level: usize| {
+            if self.occupied[level] == 0 {
+                return None;
+            }
+            let tick = self.hands[level] + self.next_occupied(level);
+            let tick = if level == 0 { tick + 1 } else { tick };
+            Some(Time::from_nanos(tick << SHIFT[level]))
+        };
+        (0..LEVELS).filter_map(due).min()
+    }
+}
