@@ -1,1 +1,34 @@
-fn main(){}
+//! `ipct`: connection tracking outside the kernel, on the command line.
+//!
+//! This crate joins the others: bytes come from `ip_conntrack_link`, the engine is `ip_conntrack`.
+//! What needs no operating system belongs into one of them.
+//!
+//! stdout carries data only; what is to be said about it goes to stderr. Exit status: 0, 1 (it did not
+//! work), 2 (usage). A reader that closes early is no error.
+
+mod cli;
+mod replay;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    let cli::Command::Replay(arguments) = cli.command;
+    match replay::run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("standard output: {error}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A line on stderr. That stderr is closed is nobody's concern.
+fn say(text: std::fmt::Arguments<'_>) {
+    let _ = writeln!(io::stderr().lock(), "ipct: {text}");
+}
