@@ -175,7 +175,10 @@ impl Conntrack {
             return self.classify(zone, packet, now);
         };
         let zone_id = zone.id_of(Direction::Original);
-        match self.defrag.push(packet, fragment, zone_id, &self.config, now) {
+        match self
+            .defrag
+            .push(packet, fragment, zone_id, &self.config, now)
+        {
             defrag::Outcome::Whole(datagram) => self.begin_datagram(zone, &datagram, now),
             defrag::Outcome::Refused(reason) => Begin::Done(self.refuse(reason)),
             defrag::Outcome::Held => {
@@ -207,7 +210,8 @@ impl Conntrack {
                 Ok(Message::Query) => {}
                 Ok(Message::Untracked) => {
                     self.stats.untracked += 1;
-                    let passed = Verdict::new(Action::Accept, Class::Untracked, Direction::Original);
+                    let passed =
+                        Verdict::new(Action::Accept, Class::Untracked, Direction::Original);
                     return Begin::Done(passed);
                 }
                 Ok(Message::Error(quote)) => {

@@ -46,7 +46,9 @@ impl SlotSet {
 
     /// The next member, going round; the one after it is next in turn.
     pub(crate) fn next(&mut self) -> Option<u32> {
-        let found = self.at_or_after(self.hand).or_else(|| self.at_or_after(0))?;
+        let found = self
+            .at_or_after(self.hand)
+            .or_else(|| self.at_or_after(0))?;
         self.hand = found + 1;
         Some(found as u32)
     }

@@ -111,7 +111,11 @@ impl Key {
         };
         let (first, second) = ((self.parts >> 48) as u16, (self.parts >> 32) as u16);
         let parts = if self.protocol().is_icmp() {
-            let second = if flipped { answer(self.protocol(), second) } else { second };
+            let second = if flipped {
+                answer(self.protocol(), second)
+            } else {
+                second
+            };
             (first, second)
         } else if flipped {
             (second, first)
@@ -137,7 +141,11 @@ fn orient(addresses: Addresses, protocol: Protocol, parts: (u16, u16)) -> (bool,
     let (src, dst) = parts;
     if protocol.is_icmp() {
         let is_answer = !icmp_is_request(protocol, (dst >> 8) as u8);
-        let asked = if is_answer { answer(protocol, dst) } else { dst };
+        let asked = if is_answer {
+            answer(protocol, dst)
+        } else {
+            dst
+        };
         return (is_answer, (src, asked));
     }
     let flipped = match addresses {

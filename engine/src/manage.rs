@@ -82,7 +82,10 @@ impl Conntrack {
     pub fn find(&self, tuple: &Tuple, zone: Zone) -> Option<(Handle, Direction)> {
         let parts = (tuple.src_part, tuple.dst_part);
         let addresses = tuple.addresses()?;
-        let ids = [zone.id_of(Direction::Original), zone.id_of(Direction::Reply)];
+        let ids = [
+            zone.id_of(Direction::Original),
+            zone.id_of(Direction::Reply),
+        ];
         ids.into_iter().find_map(|id| {
             let hasher = &self.table.hasher;
             let probe = hasher.probe(addresses, tuple.protocol, parts, id);

@@ -306,7 +306,10 @@ impl Table {
     fn move_slot(&mut self, slot: u32) {
         let main = self.key(slot);
         let reply = self.extra(slot).and_then(|extra| extra.reply);
-        for key in [Some(main), reply.map(|reply| reply.key)].into_iter().flatten() {
+        for key in [Some(main), reply.map(|reply| reply.key)]
+            .into_iter()
+            .flatten()
+        {
             let hash = self.hash_of(key);
             if self.index.find(hash, |other| other == slot).is_none()
                 && self.index.insert(hash, slot).is_err()

@@ -295,10 +295,7 @@ mod tests {
     fn ports_are_exchanged() {
         let inverse = tuple(Protocol::TCP, 40000, 80).inverse().unwrap();
         assert_eq!((inverse.src_part, inverse.dst_part), (80, 40000));
-        assert_eq!(
-            inverse.inverse().unwrap(),
-            tuple(Protocol::TCP, 40000, 80)
-        );
+        assert_eq!(inverse.inverse().unwrap(), tuple(Protocol::TCP, 40000, 80));
     }
 
     #[test]

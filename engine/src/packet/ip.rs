@@ -260,7 +260,11 @@ fn check_hop_by_hop(ip: Segment<'_>) -> Result<(), Reason> {
             let option = options.skip(offset);
             offset += 2 + usize::from(size);
             let pads = kind == 1;
-            padding = if pads { padding + 2 + u16::from(size) } else { 0 };
+            padding = if pads {
+                padding + 2 + u16::from(size)
+            } else {
+                0
+            };
             if offset > len || !is_acceptable_option(kind, size, option) {
                 return Err(Reason::HopByHop);
             }

@@ -88,9 +88,8 @@ impl<'a> Header<'a> {
 
     /// The highest right edge of the first SACK option, if that is after `ack`; else `ack`.
     pub(crate) fn highest_sack(&self, ack: u32) -> u32 {
-        let sacks = Options(self.options).find(|(kind, data)| {
-            *kind == 5 && data.len() >= 8 && data.len() % 8 == 0
-        });
+        let sacks = Options(self.options)
+            .find(|(kind, data)| *kind == 5 && data.len() >= 8 && data.len() % 8 == 0);
         let Some((_, blocks)) = sacks else { return ack };
         blocks.chunks_exact(8).fold(ack, |highest, block| {
             let edge = u32::from_be_bytes([block[4], block[5], block[6], block[7]]);
@@ -156,8 +155,14 @@ mod tests {
 
     #[test]
     fn options_of_impossible_length_end_the_list() {
-        assert_eq!(header(&[4, 0, 3, 3, 7]).syn_options(), SynOptions::default());
-        assert_eq!(header(&[4, 1, 3, 3, 7]).syn_options(), SynOptions::default());
+        assert_eq!(
+            header(&[4, 0, 3, 3, 7]).syn_options(),
+            SynOptions::default()
+        );
+        assert_eq!(
+            header(&[4, 1, 3, 3, 7]).syn_options(),
+            SynOptions::default()
+        );
         assert_eq!(header(&[3, 9, 7]).syn_options(), SynOptions::default());
         assert_eq!(header(&[3]).syn_options(), SynOptions::default());
     }

@@ -97,7 +97,8 @@ impl Sctp {
 
     /// Whether a packet can open an association, and what it tells of the tags.
     fn open(&mut self, header: Header, segment: Segment<'_>, kinds: Kinds) -> bool {
-        const OUT_OF_THE_BLUE: [u8; 3] = [chunk::ABORT, chunk::SHUTDOWN_COMPLETE, chunk::COOKIE_ACK];
+        const OUT_OF_THE_BLUE: [u8; 3] =
+            [chunk::ABORT, chunk::SHUTDOWN_COMPLETE, chunk::COOKIE_ACK];
         if kinds.has_any(&OUT_OF_THE_BLUE) {
             return false;
         }
@@ -265,7 +266,11 @@ fn check_chunks(segment: Segment<'_>) -> Result<Kinds, Reason> {
     }
     if count == 0 {
         let cut = !segment.is_whole();
-        return Err(if cut { Reason::Snapped } else { Reason::SctpChunks });
+        return Err(if cut {
+            Reason::Snapped
+        } else {
+            Reason::SctpChunks
+        });
     }
     Ok(kinds)
 }

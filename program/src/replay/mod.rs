@@ -12,9 +12,7 @@ use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 
-use ip_conntrack::{
-    Config, Conntrack, EventKind, LinkType, Packet, Reason, Time, Verdict,
-};
+use ip_conntrack::{Config, Conntrack, EventKind, LinkType, Packet, Reason, Time, Verdict};
 use ip_conntrack_link::{Capture, Frame, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};

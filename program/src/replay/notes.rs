@@ -98,13 +98,21 @@ impl Notes {
                 "{wrong} of {} packets have a wrong checksum{}, as when the capturing host leaves \
                  checksums to its network card; --sysctl nf_conntrack_checksum=0 ignores them",
                 stats.packets,
-                if wrong == wrong_ip { " in the IP header" } else { "" },
+                if wrong == wrong_ip {
+                    " in the IP header"
+                } else {
+                    ""
+                },
             ));
         }
         let mut passed_over = String::new();
         for reason in Reason::ALL {
             let count = stats.reason(*reason);
-            if count > 0 && matches!(reason.kind(), Kind::Skipped | Kind::IpLayer | Kind::Fragment)
+            if count > 0
+                && matches!(
+                    reason.kind(),
+                    Kind::Skipped | Kind::IpLayer | Kind::Fragment
+                )
             {
                 let separator = if passed_over.is_empty() { "" } else { ", " };
                 let _ = write!(passed_over, "{separator}{count} {}", reason.name());

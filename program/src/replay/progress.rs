@@ -28,7 +28,8 @@ impl Progress {
 
     pub(super) fn show(&self, packets: u64, captures: &[Capture]) {
         if packets.is_multiple_of(PACKETS_PER_LOOK) && !self.bar.is_hidden() {
-            self.bar.set_position(captures.iter().map(Capture::consumed).sum());
+            self.bar
+                .set_position(captures.iter().map(Capture::consumed).sum());
         }
     }
 

@@ -198,8 +198,13 @@ impl Tcp {
             Plan::End(step) => return step,
             Plan::Believe(state) => state,
             Plan::Check(state) => {
-                match window::check(self, &segment.header, class, segment.direction, scene.config)
-                {
+                match window::check(
+                    self,
+                    &segment.header,
+                    class,
+                    segment.direction,
+                    scene.config,
+                ) {
                     Fit::In => state,
                     Fit::Late(reason) => return Step::Keep(Some(reason)),
                     Fit::Out(reason) => {

@@ -61,7 +61,14 @@ pub(super) fn check(
     if receiver.has(Peer::SACK_PERMITTED) {
         numbers.sack = header.highest_sack(header.ack);
     }
-    let fit = if prepare(&mut sender, &mut receiver, header, direction, tcp.state, &numbers) {
+    let fit = if prepare(
+        &mut sender,
+        &mut receiver,
+        header,
+        direction,
+        tcp.state,
+        &numbers,
+    ) {
         Fit::In
     } else {
         substitute(&mut numbers, header, &sender, &receiver, tcp.state);
@@ -194,12 +201,7 @@ fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers:
 impl Peer {
     /// Starts from this side's SYN or SYN/ACK. Scaling holds only if both sides offer it, which is
     /// known when the reply comes (RFC 7323, 2.2).
-    pub(super) fn begin(
-        &mut self,
-        receiver: &mut Peer,
-        header: &Header<'_>,
-        direction: Direction,
-    ) {
+    pub(super) fn begin(&mut self, receiver: &mut Peer, header: &Header<'_>, direction: Direction) {
         self.end = header.end();
         self.max_end = self.end;
         self.max_win = u32::from(header.window).max(1);

@@ -1,0 +1,408 @@
+//! Packets from descriptions: whole IP packets with right checksums, unless a wrong one is asked for.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// The ends of a packet; ports are left out where the protocol has none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Ends {
+    /// Where it comes from.
+    pub src: SocketAddr,
+    /// Where it goes.
+    pub dst: SocketAddr,
+}
+
+/// A packet to be made.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Craft {
+    /// Its ends.
+    pub ends: Ends,
+    /// What is behind the IP header.
+    pub body: Body,
+    /// Which bytes of the IP payload to send as one fragment, and the identification.
+    pub fragment: Option<(usize, usize, u32)>,
+}
+
+/// The transport header and what follows it.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Body {
+    /// TCP.
+    Tcp(Tcp),
+    /// UDP, with so many bytes.
+    Udp {
+        /// Bytes of payload.
+        len: usize,
+        /// The length field, if it is not to be the right one.
+        length: Option<u16>,
+        /// The checksum.
+        sum: Sum,
+    },
+    /// UDP-Lite, with so many bytes.
+    UdpLite {
+        /// Bytes of payload.
+        len: usize,
+        /// Checksum coverage.
+        coverage: u16,
+        /// The checksum.
+        sum: Sum,
+    },
+    /// ICMP or ICMPv6 by the family of the addresses: a query or whatever has no quotation.
+    Icmp {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+        /// Identifier.
+        id: u16,
+        /// Bytes of payload.
+        len: usize,
+        /// The checksum.
+        sum: Sum,
+    },
+    /// An ICMP or ICMPv6 error.
+    IcmpError {
+        /// Type.
+        kind: u8,
+        /// Code.
+        code: u8,
+        /// The packet that it is about.
+        about: Box<Craft>,
+        /// How many bytes of that it quotes.
+        quoted: usize,
+    },
+    /// SCTP.
+    Sctp {
+        /// Verification tag.
+        tag: u32,
+        /// Chunks: type, flags, and the initiate tag of INIT and INIT_ACK.
+        chunks: Vec<(u8, u8, Option<u32>)>,
+        /// The checksum.
+        sum: Sum,
+    },
+    /// GRE.
+    Gre {
+        /// Version.
+        version: u8,
+        /// The protocol that it carries.
+        protocol: u16,
+        /// Call id, for version 1.
+        call: u16,
+    },
+    /// Another protocol with so many bytes.
+    Other {
+        /// Its number.
+        protocol: u8,
+        /// Bytes of payload.
+        len: usize,
+    },
+}
+
+/// What to write into a checksum field.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Sum {
+    /// The right one.
+    #[default]
+    Right,
+    /// A wrong one.
+    Wrong,
+    /// 0, for none.
+    None,
+}
+
+/// A TCP segment.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Tcp {
+    /// The flag byte.
+    pub flags: u8,
+    /// Sequence number.
+    pub seq: u32,
+    /// Acknowledgement number.
+    pub ack: u32,
+    /// Window, not scaled.
+    pub window: u16,
+    /// Bytes of payload.
+    pub len: usize,
+    /// Window scale option.
+    pub scale: Option<u8>,
+    /// SACK-permitted option.
+    pub sack_ok: bool,
+    /// SACK blocks.
+    pub sacks: Vec<(u32, u32)>,
+    /// The data offset, if it is not to be the right one.
+    pub offset: Option<u8>,
+    /// The checksum.
+    pub sum: Sum,
+}
+
+const ICMP: u8 = 1;
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const FRAGMENT: u8 = 44;
+const GRE: u8 = 47;
+const ICMPV6: u8 = 58;
+const SCTP: u8 = 132;
+const UDPLITE: u8 = 136;
+
+impl Craft {
+    /// The packet's bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        let (protocol, payload) = self.payload();
+        match self.fragment {
+            None => ip(self.ends, protocol, &payload, None),
+            Some((from, to, id)) => {
+                let to = to.min(payload.len());
+                let piece = &payload[from.min(to)..to];
+                let more = to < payload.len();
+                ip(self.ends, protocol, piece, Some((from, more, id)))
+            }
+        }
+    }
+
+    fn payload(&self) -> (u8, Vec<u8>) {
+        let ends = self.ends;
+        match &self.body {
+            Body::Tcp(tcp) => (TCP, tcp.bytes(ends)),
+            Body::Udp { len, length, sum } => {
+                let right = u16::try_from(8 + len).unwrap_or(u16::MAX);
+                let mut bytes = ports(ends);
+                bytes.extend(length.unwrap_or(right).to_be_bytes());
+                bytes.extend([0, 0]);
+                bytes.resize(8 + len, b'x');
+                put_sum(&mut bytes, 6, *sum, |bytes| {
+                    transport_sum(ends, UDP, bytes, bytes.len())
+                });
+                (UDP, bytes)
+            }
+            Body::UdpLite { len, coverage, sum } => {
+                let mut bytes = ports(ends);
+                bytes.extend(coverage.to_be_bytes());
+                bytes.extend([0, 0]);
+                bytes.resize(8 + len, b'x');
+                let covered = match usize::from(*coverage) {
+                    0 => bytes.len(),
+                    covered => covered.min(bytes.len()),
+                };
+                put_sum(&mut bytes, 6, *sum, |bytes| {
+                    transport_sum(ends, UDPLITE, bytes, covered)
+                });
+                (UDPLITE, bytes)
+            }
+            Body::Icmp {
+                kind,
+                code,
+                id,
+                len,
+                sum,
+            } => {
+                let mut bytes = vec![*kind, *code, 0, 0];
+                bytes.extend(id.to_be_bytes());
+                bytes.extend([0, 1]);
+                bytes.resize(8 + len, b'x');
+                finish_icmp(ends, bytes, *sum)
+            }
+            Body::IcmpError {
+                kind,
+                code,
+                about,
+                quoted,
+            } => {
+                let mut bytes = vec![*kind, *code, 0, 0, 0, 0, 0, 0];
+                let inner = about.bytes();
+                bytes.extend(&inner[..inner.len().min(*quoted)]);
+                finish_icmp(ends, bytes, Sum::Right)
+            }
+            Body::Sctp { tag, chunks, sum } => (SCTP, sctp(ends, *tag, chunks, *sum)),
+            Body::Gre {
+                version,
+                protocol,
+                call,
+            } => {
+                let mut bytes = vec![if *version == 1 { 0x20 } else { 0 }, *version];
+                bytes.extend(protocol.to_be_bytes());
+                if *version == 1 {
+                    bytes.extend([0, 0]);
+                    bytes.extend(call.to_be_bytes());
+                }
+                bytes.extend(*b"xxxx");
+                (GRE, bytes)
+            }
+            Body::Other { protocol, len } => (*protocol, vec![b'x'; *len]),
+        }
+    }
+}
+
+impl Tcp {
+    fn bytes(&self, ends: Ends) -> Vec<u8> {
+        let mut options = Vec::new();
+        if let Some(scale) = self.scale {
+            options.extend([1, 3, 3, scale]);
+        }
+        if self.sack_ok {
+            options.extend([1, 1, 4, 2]);
+        }
+        if !self.sacks.is_empty() {
+            options.extend([1, 1, 5, 2 + 8 * self.sacks.len() as u8]);
+            for (left, right) in &self.sacks {
+                options.extend(left.to_be_bytes());
+                options.extend(right.to_be_bytes());
+            }
+        }
+        let offset = self.offset.unwrap_or(5 + (options.len() / 4) as u8);
+        let mut bytes = ports(ends);
+        bytes.extend(self.seq.to_be_bytes());
+        bytes.extend(self.ack.to_be_bytes());
+        bytes.extend([offset << 4, self.flags]);
+        bytes.extend(self.window.to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend(options);
+        bytes.resize(bytes.len() + self.len, b'x');
+        put_sum(&mut bytes, 16, self.sum, |bytes| {
+            transport_sum(ends, TCP, bytes, bytes.len())
+        });
+        bytes
+    }
+}
+
+fn ports(ends: Ends) -> Vec<u8> {
+    let mut bytes = ends.src.port().to_be_bytes().to_vec();
+    bytes.extend(ends.dst.port().to_be_bytes());
+    bytes
+}
+
+fn put_sum(bytes: &mut [u8], at: usize, sum: Sum, right: impl Fn(&[u8]) -> u16) {
+    let value = match sum {
+        Sum::None => 0,
+        Sum::Right => right(bytes),
+        Sum::Wrong => right(bytes) ^ 0x5555,
+    };
+    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
+}
+
+fn finish_icmp(ends: Ends, mut bytes: Vec<u8>, sum: Sum) -> (u8, Vec<u8>) {
+    if ends.src.is_ipv6() {
+        put_sum(&mut bytes, 2, sum, |bytes| {
+            transport_sum(ends, ICMPV6, bytes, bytes.len())
+        });
+        (ICMPV6, bytes)
+    } else {
+        put_sum(&mut bytes, 2, sum, |bytes| ones_complement(&[bytes]));
+        (ICMP, bytes)
+    }
+}
+
+/// The checksum over a pseudo-header and the first `covered` bytes.
+fn transport_sum(ends: Ends, protocol: u8, bytes: &[u8], covered: usize) -> u16 {
+    let mut pseudo = Vec::new();
+    for address in [ends.src.ip(), ends.dst.ip()] {
+        match address {
+            IpAddr::V4(address) => pseudo.extend(address.octets()),
+            IpAddr::V6(address) => pseudo.extend(address.octets()),
+        }
+    }
+    pseudo.extend((bytes.len() as u32).to_be_bytes());
+    pseudo.extend([0, 0, 0, protocol]);
+    match ones_complement(&[&pseudo, &bytes[..covered]]) {
+        0 => 0xffff,
+        sum => sum,
+    }
+}
+
+/// RFC 1071, word by word; each run but the last has an even length.
+fn ones_complement(runs: &[&[u8]]) -> u16 {
+    let mut sum = 0u32;
+    for run in runs {
+        for pair in run.chunks(2) {
+            let low = pair.get(1).copied().unwrap_or(0);
+            sum += u32::from(pair[0]) << 8 | u32::from(low);
+            sum = (sum & 0xffff) + (sum >> 16);
+        }
+    }
+    !(sum as u16)
+}
+
+fn sctp(ends: Ends, tag: u32, chunks: &[(u8, u8, Option<u32>)], sum: Sum) -> Vec<u8> {
+    let mut bytes = ports(ends);
+    bytes.extend(tag.to_be_bytes());
+    bytes.extend([0; 4]);
+    for (kind, flags, init_tag) in chunks {
+        let body: Vec<u8> = match (kind, init_tag) {
+            (_, Some(init_tag)) => {
+                let mut body = init_tag.to_be_bytes().to_vec();
+                body.extend([0, 0, 0x10, 0, 0, 1, 0, 1, 0, 0, 0, 1]);
+                body
+            }
+            (0, None) => vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, b'x', b'x', b'x', b'x'],
+            (3, None) => vec![0, 0, 0, 1, 0, 0, 0x10, 0, 0, 0, 0, 0],
+            (4 | 5, None) => vec![0, 1, 0, 8, 1, 2, 3, 4],
+            (7, None) => vec![0, 0, 0, 1],
+            (10, None) => vec![b'c'; 16],
+            _ => Vec::new(),
+        };
+        bytes.extend([*kind, *flags]);
+        bytes.extend((4 + body.len() as u16).to_be_bytes());
+        bytes.extend(body);
+    }
+    let crc = match sum {
+        Sum::Right => crc32c(&bytes),
+        Sum::Wrong => crc32c(&bytes) ^ 1,
+        Sum::None => 0,
+    };
+    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
+    bytes
+}
+
+/// Bit by bit, reflected, polynomial 0x1EDC6F41.
+fn crc32c(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in bytes {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+        }
+    }
+    !crc
+}
+
+fn ip(ends: Ends, protocol: u8, payload: &[u8], fragment: Option<(usize, bool, u32)>) -> Vec<u8> {
+    match (ends.src.ip(), ends.dst.ip()) {
+        (IpAddr::V4(src), IpAddr::V4(dst)) => {
+            let mut bytes = vec![0x45, 0];
+            bytes.extend((20 + payload.len() as u16).to_be_bytes());
+            let (from, more, id) = fragment.unwrap_or((0, false, 1));
+            bytes.extend((id as u16).to_be_bytes());
+            let word = (from / 8) as u16 | u16::from(more) << 13;
+            bytes.extend(word.to_be_bytes());
+            bytes.extend([64, protocol, 0, 0]);
+            bytes.extend(src.octets());
+            bytes.extend(dst.octets());
+            put_sum(&mut bytes, 10, Sum::Right, |bytes| {
+                ones_complement(&[bytes])
+            });
+            bytes.extend(payload);
+            bytes
+        }
+        (src, dst) => {
+            let mut inside = Vec::new();
+            if let Some((from, more, id)) = fragment {
+                inside.extend([protocol, 0]);
+                inside.extend((from as u16 & !7 | u16::from(more)).to_be_bytes());
+                inside.extend(id.to_be_bytes());
+            }
+            let next = if fragment.is_some() {
+                FRAGMENT
+            } else {
+                protocol
+            };
+            inside.extend(payload);
+            let mut bytes = vec![0x60, 0, 0, 0];
+            bytes.extend((inside.len() as u16).to_be_bytes());
+            bytes.extend([next, 64]);
+            for address in [src, dst] {
+                if let IpAddr::V6(address) = address {
+                    bytes.extend(address.octets());
+                }
+            }
+            bytes.extend(inside);
+            bytes
+        }
+    }
+}
