@@ -314,7 +314,13 @@ impl Conntrack {
                     self.stats.count(reason);
                 }
             }
-            Step::Invalid(reason) => return Some(self.refuse(reason)),
+            Step::Invalid(reason) => {
+                if !changes.is_empty() {
+                    entry.put_off(changes);
+                    self.table.classify(slot);
+                }
+                return Some(self.refuse(reason));
+            }
             Step::Shorten(secs, reason) => {
                 self.set_timeout(slot, secs);
                 return Some(self.refuse(reason));
@@ -338,6 +344,7 @@ impl Conntrack {
     fn settle(&mut self, slot: u32, direction: Direction, changes: Changes, verdict: &mut Verdict) {
         let entry = &mut self.table.slab[slot];
         let mut changes = changes;
+        changes.add(entry.take_untold());
         if direction == Direction::Reply && !entry.is_replied() {
             entry.set(Status::SEEN_REPLY);
             changes.add(Changes::REPLY);

@@ -8,6 +8,7 @@
 //! A slot that holds no connection has `parts == 0`, which no key has, since the family is part of it.
 
 use crate::connection::{Counters, Status};
+use crate::event::Changes;
 use crate::proto::Proto;
 use crate::time::Time;
 
@@ -37,6 +38,11 @@ pub(crate) struct Entry {
 const _: () = assert!(size_of::<Entry>() == 128);
 const _: () = assert!(core::mem::offset_of!(Entry, proto) == 64);
 
+const UNTOLD: [(Changes, u8); 2] = [
+    (Changes::PROTOINFO, Entry::UNTOLD_STATE),
+    (Changes::ASSURED, Entry::UNTOLD_ASSURED),
+];
+
 impl Entry {
     /// The original direction runs from the key's second end to its first.
     pub(crate) const FLIPPED: u8 = 1;
@@ -48,6 +54,10 @@ impl Entry {
     pub(crate) const TWO_KEYS: u8 = 1 << 3;
     /// Its changes are told as events.
     pub(crate) const EVENTS: u8 = 1 << 4;
+    /// A refused packet changed the protocol's state: the next packet that is accepted tells it.
+    pub(crate) const UNTOLD_STATE: u8 = 1 << 5;
+    /// The same, for becoming ASSURED.
+    pub(crate) const UNTOLD_ASSURED: u8 = 1 << 6;
 
     pub(crate) const fn has(&self, bit: u8) -> bool {
         self.bits & bit != 0
@@ -59,6 +69,27 @@ impl Entry {
 
     pub(crate) const fn is_assured(&self) -> bool {
         self.status.has(Status::ASSURED)
+    }
+
+    /// Puts off telling changes until a packet is accepted.
+    pub(crate) fn put_off(&mut self, changes: Changes) {
+        for (change, bit) in UNTOLD {
+            if changes.has(change) {
+                self.bits |= bit;
+            }
+        }
+    }
+
+    /// Changes that were put off.
+    pub(crate) fn take_untold(&mut self) -> Changes {
+        let mut changes = Changes::default();
+        for (change, bit) in UNTOLD {
+            if self.has(bit) {
+                changes.add(change);
+            }
+            self.bits &= !bit;
+        }
+        changes
     }
 
     pub(crate) fn set(&mut self, bits: Status) {

@@ -1,7 +1,5 @@
 //! Reading and changing a table by hand: listings, marks, deletions, knobs.
 
-use alloc::boxed::Box;
-
 use crate::config::{Config, ConfigError, Knob};
 use crate::connection::Connection;
 use crate::conntrack::{Conntrack, Handle, limit, places};
@@ -58,9 +56,16 @@ impl Conntrack {
     }
 
     /// All connections that have not run out, in the order of their places in the table.
-    pub fn connections(&self) -> Box<dyn Iterator<Item = Connection> + '_> {
+    pub fn connections(&self) -> impl Iterator<Item = Connection> + '_ {
         let slots = (0..self.table.slab.used()).filter(|slot| self.is_alive(*slot));
-        Box::new(slots.map(|slot| self.table.connection(slot, self.now)))
+        slots.map(|slot| self.table.connection(slot, self.now))
+    }
+
+    /// When the connections that have not run out will do so, in the order of
+    /// [`connections`](Conntrack::connections).
+    pub fn deadlines(&self) -> impl Iterator<Item = Time> + '_ {
+        let slots = (0..self.table.slab.used()).filter(|slot| self.is_alive(*slot));
+        slots.map(|slot| self.table.slab[slot].deadline)
     }
 
     fn is_alive(&self, slot: u32) -> bool {

@@ -1,31 +1,17 @@
-//! A script played into the engine.
+//! A script played into the engine, at the times that it says.
 
 use ip_conntrack::{
-    Action, Class, Config, ConfigError, Conntrack, Direction, Kind, Knob, LinkType, Packet,
-    Protocol, Time, Tuple, Verdict, Zone,
+    Action, Class, Config, ConfigError, Conntrack, Kind, Knob, LinkType, Packet, Protocol, Time,
+    Tuple, Verdict, Zone,
 };
 
 use crate::craft::{Body, Craft, Ends};
-use crate::script::{Case, Entry, Expected, Script, Step};
-use crate::{Observation, Seen};
+use crate::entry::Entry;
+use crate::script::{Case, Script, Step};
+use crate::{Mismatch, Observation};
 
 /// When cases begin: any moment will do, but not 0.
 const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
-
-/// A packet that did not do what was expected of it.
-#[derive(Clone, Debug)]
-pub struct Mismatch {
-    /// The line of the script.
-    pub line: usize,
-    /// The case's title.
-    pub case: String,
-    /// What was expected.
-    pub expected: Expected,
-    /// What happened.
-    pub seen: Observation,
-    /// The reason that the engine gave.
-    pub reason: Option<&'static str>,
-}
 
 /// Plays a script; returns every packet that did not do what was expected of it.
 ///
@@ -46,12 +32,14 @@ fn play_case(case: &Case, config: &Config) -> Vec<Mismatch> {
     let mut conntrack = Conntrack::new(config.clone(), 1);
     let mut mismatches = Vec::new();
     for step in &case.steps {
-        let (seen, reason) = play_step(&mut conntrack, step);
-        if !matches(&step.expected, &seen) {
+        let now = Time::from_nanos(EPOCH_NS + step.at);
+        let (class, _, reason) = track(&mut conntrack, &step.packet.bytes(), now);
+        let entry = look(&conntrack, original(step.flow, &step.packet));
+        let seen = Observation { class, entry };
+        if !step.expected.agrees(&seen) {
             mismatches.push(Mismatch {
                 line: step.line,
                 case: case.title.clone(),
-                expected: step.expected.clone(),
                 seen,
                 reason,
             });
@@ -60,19 +48,23 @@ fn play_case(case: &Case, config: &Config) -> Vec<Mismatch> {
     mismatches
 }
 
-fn play_step(conntrack: &mut Conntrack, step: &Step) -> (Observation, Option<&'static str>) {
-    let now = Time::from_nanos(EPOCH_NS + step.at);
+/// Takes one IP packet through the engine; returns the class, as scripts name it, the direction for
+/// classes that have one, and the reason.
+pub fn track(
+    conntrack: &mut Conntrack,
+    packet: &[u8],
+    now: Time,
+) -> (String, Option<&'static str>, Option<&'static str>) {
     while !conntrack.advance(now) {}
-    let bytes = step.packet.bytes();
-    let verdict = match Packet::parse(LinkType::Raw, &bytes) {
+    let verdict = match Packet::parse(LinkType::Raw, packet) {
         Ok(packet) => conntrack.track(&packet, now),
         Err(reason) => conntrack.skip(reason),
     };
-    let observation = Observation {
-        class: class(&verdict).to_owned(),
-        entry: look(conntrack, step),
-    };
-    (observation, verdict.reason.map(|reason| reason.name()))
+    let reason = verdict.reason.map(|reason| reason.name());
+    let class = class(&verdict);
+    let has_direction = matches!(class, "established" | "related");
+    let direction = has_direction.then(|| verdict.direction.name());
+    (class.to_owned(), direction, reason)
 }
 
 fn class(verdict: &Verdict) -> &'static str {
@@ -93,28 +85,18 @@ fn class(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The entry of the step's flow, of the same protocol as its packet.
-fn look(conntrack: &Conntrack, step: &Step) -> Option<Seen> {
-    let tuple = tuple(step.flow, &step.packet);
-    let (handle, _) = conntrack.find(&tuple, Zone::default())?;
-    let connection = conntrack.get(handle)?;
-    let count = |direction: Direction| {
-        let counters = connection.counters.unwrap_or_default()[direction.index()];
-        (counters.packets, counters.bytes)
-    };
-    Some(Seen {
-        state: connection.state.name().map(str::to_owned),
-        timeout: connection.timeout.unwrap_or_default(),
-        assured: connection.is_assured(),
-        replied: connection.is_replied(),
-        counters: [count(Direction::Original), count(Direction::Reply)],
-    })
+/// The entry that has this original tuple.
+pub fn look(conntrack: &Conntrack, original: Tuple) -> Option<Entry> {
+    let (handle, _) = conntrack.find(&original, Zone::default())?;
+    let entry = Entry::from(&conntrack.get(handle)?);
+    (entry.original == original.into()).then_some(entry)
 }
 
 /// The original tuple of a packet's connection; of an ICMP error, that of the packet quoted.
-fn tuple(flow: Ends, packet: &Craft) -> Tuple {
-    let (protocol, src_part, dst_part) = match &packet.body {
-        Body::IcmpError { about, .. } => return tuple(flow, about),
+pub fn original(flow: Ends, packet: &Craft) -> Tuple {
+    let ports = (flow.src.port(), flow.dst.port());
+    let (protocol, (src_part, dst_part)) = match &packet.body {
+        Body::IcmpError { about, .. } => return original(flow, about),
         Body::Icmp { kind, code, id, .. } => {
             let protocol = match flow.src.is_ipv6() {
                 true => Protocol::ICMPV6,
@@ -126,17 +108,17 @@ fn tuple(flow: Ends, packet: &Craft) -> Tuple {
                 129 | 140 => kind - 1,
                 _ => *kind,
             };
-            (protocol, *id, u16::from_be_bytes([asking, *code]))
+            (protocol, (*id, u16::from_be_bytes([asking, *code])))
         }
-        Body::Tcp(_) => (Protocol::TCP, flow.src.port(), flow.dst.port()),
-        Body::Udp { .. } => (Protocol::UDP, flow.src.port(), flow.dst.port()),
-        Body::UdpLite { .. } => (Protocol::UDPLITE, flow.src.port(), flow.dst.port()),
-        Body::Sctp { .. } => (Protocol::SCTP, flow.src.port(), flow.dst.port()),
+        Body::Tcp(_) => (Protocol::TCP, ports),
+        Body::Udp { .. } => (Protocol::UDP, ports),
+        Body::UdpLite { .. } => (Protocol::UDPLITE, ports),
+        Body::Sctp { .. } => (Protocol::SCTP, ports),
         Body::Gre {
             version: 1, call, ..
-        } => (Protocol::GRE, 0, *call),
-        Body::Gre { .. } => (Protocol::GRE, 0, 0),
-        Body::Other { protocol, .. } => (Protocol(*protocol), 0, 0),
+        } => (Protocol::GRE, (0, *call)),
+        Body::Gre { .. } => (Protocol::GRE, (0, 0)),
+        Body::Other { protocol, .. } => (Protocol(*protocol), (0, 0)),
     };
     Tuple {
         src: flow.src.ip(),
@@ -147,31 +129,7 @@ fn tuple(flow: Ends, packet: &Craft) -> Tuple {
     }
 }
 
-/// Whether what happened is what was expected.
-pub fn matches(expected: &Expected, seen: &Observation) -> bool {
-    if expected.class != seen.class {
-        return false;
-    }
-    match (&expected.entry, &seen.entry) {
-        (None, _) | (Some(Entry::Gone), None) => true,
-        (Some(Entry::Gone), Some(_)) | (Some(Entry::There { .. }), None) => false,
-        (
-            Some(Entry::There {
-                state,
-                timeout,
-                assured,
-                replied,
-                counters,
-            }),
-            Some(entry),
-        ) => {
-            let in_time = |timeout: u64| entry.timeout == timeout || entry.timeout + 1 == timeout;
-            let mut counts = counters.iter().zip(&entry.counters);
-            *state == entry.state
-                && timeout.is_none_or(in_time)
-                && *assured == entry.assured
-                && *replied == entry.replied
-                && counts.all(|(wanted, count)| wanted.is_none_or(|wanted| wanted == *count))
-        }
-    }
+// Steps carry what is needed to find their entry; this keeps the two plays in step.
+pub(crate) fn original_of(step: &Step) -> Tuple {
+    original(step.flow, &step.packet)
 }

@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
 use crate::craft::{Body, Craft, Ends, Sum, Tcp};
+use crate::{Observation, entry};
 
 /// A script.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -73,6 +74,42 @@ pub struct Expected {
     pub class: String,
     /// Its entry afterwards, if that is to be looked at.
     pub entry: Option<Entry>,
+}
+
+impl Expected {
+    /// Whether what happened is what was expected.
+    pub fn agrees(&self, seen: &Observation) -> bool {
+        if self.class != seen.class {
+            return false;
+        }
+        match (&self.entry, &seen.entry) {
+            (None, _) | (Some(Entry::Gone), None) => true,
+            (Some(Entry::Gone), Some(_)) | (Some(Entry::There { .. }), None) => false,
+            (Some(wanted), Some(entry)) => wanted.agrees(entry),
+        }
+    }
+}
+
+impl Entry {
+    fn agrees(&self, entry: &entry::Entry) -> bool {
+        let Entry::There {
+            state,
+            timeout,
+            assured,
+            replied,
+            counters,
+        } = self
+        else {
+            return false;
+        };
+        let in_time = |timeout: u64| entry.timeout == timeout || entry.timeout + 1 == timeout;
+        let mut counts = counters.iter().zip(&entry.counters);
+        state.as_deref() == entry.state_name()
+            && timeout.is_none_or(in_time)
+            && *assured == entry.is_assured()
+            && *replied == entry.is_replied()
+            && counts.all(|(wanted, count)| wanted.is_none_or(|wanted| wanted == *count))
+    }
 }
 
 /// What is expected of an entry.

@@ -10,16 +10,16 @@
 //! limits what can be read and which checksums can be verified.
 
 pub(crate) mod checksum;
-mod ether;
 pub(crate) mod gre;
 pub(crate) mod icmp;
 pub(crate) mod ip;
+mod link;
 pub(crate) mod sctp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
-pub use ether::LinkType;
 pub(crate) use ip::Fragment;
+pub use link::LinkType;
 
 use core::net::IpAddr;
 
@@ -112,7 +112,7 @@ impl<'a> Packet<'a> {
             bytes: frame,
             len: wire_len.max(frame.len()),
         };
-        let datagram = ether::strip(link, frame)?;
+        let datagram = link::strip(link, frame)?;
         ip::parse(datagram)
     }
 

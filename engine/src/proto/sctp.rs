@@ -110,11 +110,15 @@ impl Sctp {
             }
             match chunk.kind {
                 chunk::INIT => match chunk.init_tag {
-                    Some(tag) if header.tag == 0 => self.tags[reply] = tag,
+                    Some(tag) if header.tag == 0 => {
+                        self.tags[reply] = tag;
+                        self.inits[original] = true;
+                    }
                     _ => return false,
                 },
                 chunk::HEARTBEAT => self.tags[original] = header.tag,
-                _ => self.tags[reply] = header.tag,
+                chunk::SHUTDOWN_ACK => self.tags[reply] = header.tag,
+                _ => {}
             }
         }
         true
@@ -140,6 +144,8 @@ impl Sctp {
                 }
             }
             chunk::COOKIE_ECHO if tag != own => return refuse,
+            // The handshake is over: later INITs are not those of a collision.
+            chunk::COOKIE_ACK => self.inits = [false; 2],
             chunk::HEARTBEAT | chunk::HEARTBEAT_ACK => {
                 let restarts = unrefreshed.is_some();
                 let taken = self.heartbeat(chunk.kind, tag, direction, kinds, restarts);
@@ -196,20 +202,23 @@ impl Sctp {
     }
 
     /// INIT and INIT_ACK announce the tag that the other side must use. Two INITs that cross are
-    /// told apart by who sent one (RFC 9260, 5.2).
+    /// told apart by who sent one (RFC 9260, 5.2). An INIT that announces what is known already may be
+    /// old or forged, and is not counted as sent.
     fn note_tags(&mut self, chunk: Chunk, direction: Direction) -> Result<(), Option<Reason>> {
         if !matches!(chunk.kind, chunk::INIT | chunk::INIT_ACK) {
             return Ok(());
         }
         let (here, there) = (direction.index(), direction.other().index());
         let announced = chunk.init_tag.ok_or(Some(Reason::SctpChunks))?;
+        let known = self.tags[there];
         if chunk.kind == chunk::INIT {
-            if self.inits == [true; 2] {
-                self.inits[there] = false;
+            if known != announced {
+                if self.inits == [true; 2] {
+                    self.inits[there] = false;
+                }
+                self.inits[here] = true;
             }
-            self.inits[here] = true;
         } else {
-            let known = self.tags[there];
             let contradicts = known != announced;
             let is_stray = !self.inits[there] && known != 0;
             let collides = self.inits == [true; 2];

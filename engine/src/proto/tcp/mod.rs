@@ -379,14 +379,16 @@ impl Tcp {
         Plan::Check(new)
     }
 
-    /// A RST to a SYN or ACK that was ignored.
+    /// A RST of the other side to a SYN or ACK that was ignored.
     fn refuses_ignored(&self, segment: &Segment<'_>, status: Status) -> bool {
         let had_ignored = match self.last_class {
             Class::Syn => status.has(Status::SEEN_REPLY),
             Class::Ack => !status.has(Status::ASSURED),
             _ => false,
         };
-        had_ignored && segment.header.ack == self.last_end
+        had_ignored
+            && self.last_direction != segment.direction
+            && segment.header.ack == self.last_end
     }
 
     /// A RST by which the client clears the server's older connection away.
@@ -466,7 +468,7 @@ impl Tcp {
     }
 
     fn timeout(&self, state: TcpState, class: Class, config: &Config) -> i64 {
-        let full = config.get(knob_of(state));
+        let full = full_timeout(state, config);
         let retrans = config.get(Knob::TcpTimeoutMaxRetrans);
         let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
         let has_unacknowledged = (self.flags[0] | self.flags[1]) & Peer::UNACKNOWLEDGED != 0;
@@ -529,9 +531,13 @@ const fn is_closing(state: TcpState) -> bool {
     )
 }
 
-const fn knob_of(state: TcpState) -> Knob {
-    match state {
-        TcpState::None | TcpState::SynSent | TcpState::SynSent2 => Knob::TcpTimeoutSynSent,
+/// Seconds that a connection of that state lives, if nothing else shortens its life.
+const fn full_timeout(state: TcpState, config: &Config) -> i64 {
+    /// No knob sets this one.
+    const SYN_SENT2: i64 = 120;
+    config.get(match state {
+        TcpState::SynSent2 => return SYN_SENT2,
+        TcpState::None | TcpState::SynSent => Knob::TcpTimeoutSynSent,
         TcpState::SynRecv => Knob::TcpTimeoutSynRecv,
         TcpState::Established => Knob::TcpTimeoutEstablished,
         TcpState::FinWait => Knob::TcpTimeoutFinWait,
@@ -539,5 +545,5 @@ const fn knob_of(state: TcpState) -> Knob {
         TcpState::LastAck => Knob::TcpTimeoutLastAck,
         TcpState::TimeWait => Knob::TcpTimeoutTimeWait,
         TcpState::Close => Knob::TcpTimeoutClose,
-    }
+    })
 }

@@ -1,0 +1,4 @@
+//! What the laboratory can be told to do.
+
+pub(crate) mod random;
+pub(crate) mod script;

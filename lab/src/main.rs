@@ -1,0 +1,38 @@
+//! The laboratory's command: random sequences, scripts and captures against the running kernel.
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod commands;
+
+/// Compare the engine with the running Linux kernel, packet by packet
+#[derive(Debug, Parser)]
+#[command(arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play random packet sequences into both until something differs
+    Random(commands::random::Random),
+    /// Play packet scripts into both and show where they do something else than expected
+    Script(commands::script::Scripts),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Random(random) => commands::random::run(&random),
+        Command::Script(scripts) => commands::script::run(&scripts),
+    };
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
