@@ -281,6 +281,8 @@ impl Conntrack {
         }
         let mut verdict = Verdict::new(Action::Accept, Class::Related, direction);
         verdict.connection = Some(self.handle(slot));
+        let untold = self.table.slab[slot].take_untold();
+        self.tell(slot, untold, &mut verdict);
         verdict
     }
 
@@ -349,13 +351,20 @@ impl Conntrack {
             entry.set(Status::SEEN_REPLY);
             changes.add(Changes::REPLY);
         }
+        if !changes.is_empty() {
+            self.table.classify(slot);
+            self.tell(slot, changes, verdict);
+        }
+    }
+
+    /// Tells what a packet changed, in its verdict and as an event.
+    fn tell(&mut self, slot: u32, changes: Changes, verdict: &mut Verdict) {
         if changes.is_empty() {
             return;
         }
         if changes.has(Changes::PROTOINFO) {
-            verdict.state = entry.proto.state().name();
+            verdict.state = self.table.slab[slot].proto.state().name();
         }
-        self.table.classify(slot);
         self.emit(EventKind::Update, changes, slot);
     }
 

@@ -1,6 +1,6 @@
 //! Packets from descriptions: whole IP packets with right checksums, unless a wrong one is asked for.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The ends of a packet; ports are left out where the protocol has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -20,6 +20,23 @@ pub struct Craft {
     pub body: Body,
     /// Which bytes of the IP payload to send as one fragment, and the identification.
     pub fragment: Option<(usize, usize, u32)>,
+    /// How many bytes of the IP payload there are, if not all.
+    pub cut: Option<usize>,
+    /// Numbers of the IPv6 extension headers in front of the transport header; each has 8 bytes.
+    pub extensions: Vec<u8>,
+}
+
+impl Craft {
+    /// A whole packet.
+    pub const fn new(ends: Ends, body: Body) -> Craft {
+        Craft {
+            ends,
+            body,
+            fragment: None,
+            cut: None,
+            extensions: Vec::new(),
+        }
+    }
 }
 
 /// The transport header and what follows it.
@@ -68,6 +85,8 @@ pub enum Body {
         about: Box<Craft>,
         /// How many bytes of that it quotes.
         quoted: usize,
+        /// The checksum.
+        sum: Sum,
     },
     /// SCTP.
     Sctp {
@@ -75,6 +94,8 @@ pub enum Body {
         tag: u32,
         /// Chunks: type, flags, and the initiate tag of INIT and INIT_ACK.
         chunks: Vec<(u8, u8, Option<u32>)>,
+        /// The length field of the last chunk, if it is not to be the right one.
+        length: Option<u16>,
         /// The checksum.
         sum: Sum,
     },
@@ -86,13 +107,15 @@ pub enum Body {
         protocol: u16,
         /// Call id, for version 1.
         call: u16,
+        /// Key, for the other versions.
+        key: Option<u32>,
     },
-    /// Another protocol with so many bytes.
+    /// Another protocol.
     Other {
         /// Its number.
         protocol: u8,
-        /// Bytes of payload.
-        len: usize,
+        /// What is behind the IP header.
+        bytes: Vec<u8>,
     },
 }
 
@@ -106,6 +129,8 @@ pub enum Sum {
     Wrong,
     /// 0, for none.
     None,
+    /// Of UDP: over as many bytes as the length field says, not over all.
+    Stated,
 }
 
 /// A TCP segment.
@@ -136,6 +161,7 @@ pub struct Tcp {
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
+const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const GRE: u8 = 47;
 const ICMPV6: u8 = 58;
@@ -145,15 +171,39 @@ const UDPLITE: u8 = 136;
 impl Craft {
     /// The packet's bytes.
     pub fn bytes(&self) -> Vec<u8> {
-        let (protocol, payload) = self.payload();
+        let (protocol, mut payload) = self.payload();
+        payload.truncate(self.cut.unwrap_or(payload.len()));
         match self.fragment {
-            None => ip(self.ends, protocol, &payload, None),
+            None => self.ip(protocol, &payload, None),
             Some((from, to, id)) => {
                 let to = to.min(payload.len());
                 let piece = &payload[from.min(to)..to];
                 let more = to < payload.len();
-                ip(self.ends, protocol, piece, Some((from, more, id)))
+                self.ip(protocol, piece, Some((from, more, id)))
             }
+        }
+    }
+
+    fn ip(&self, protocol: u8, payload: &[u8], fragment: Option<(usize, bool, u32)>) -> Vec<u8> {
+        match (self.ends.src.ip(), self.ends.dst.ip()) {
+            (IpAddr::V4(src), IpAddr::V4(dst)) => ipv4(src, dst, protocol, payload, fragment),
+            (IpAddr::V6(src), IpAddr::V6(dst)) => {
+                let mut next = protocol;
+                let mut inside = Vec::new();
+                if let Some((from, more, id)) = fragment {
+                    inside.extend([next, 0]);
+                    inside.extend((from as u16 & !7 | u16::from(more)).to_be_bytes());
+                    inside.extend(id.to_be_bytes());
+                    next = FRAGMENT;
+                }
+                inside.extend(payload);
+                for extension in self.extensions.iter().rev() {
+                    inside.splice(..0, extension_header(*extension, next));
+                    next = *extension;
+                }
+                ipv6(src, dst, next, &inside)
+            }
+            _ => Vec::new(),
         }
     }
 
@@ -167,8 +217,12 @@ impl Craft {
                 bytes.extend(length.unwrap_or(right).to_be_bytes());
                 bytes.extend([0, 0]);
                 bytes.resize(8 + len, b'x');
+                let summed = match sum {
+                    Sum::Stated => bytes.len().min(length.unwrap_or(right).into()),
+                    _ => bytes.len(),
+                };
                 put_sum(&mut bytes, 6, *sum, |bytes| {
-                    transport_sum(ends, UDP, bytes, bytes.len())
+                    transport_sum(ends, UDP, &bytes[..summed], summed)
                 });
                 (UDP, bytes)
             }
@@ -204,28 +258,39 @@ impl Craft {
                 code,
                 about,
                 quoted,
+                sum,
             } => {
                 let mut bytes = vec![*kind, *code, 0, 0, 0, 0, 0, 0];
                 let inner = about.bytes();
                 bytes.extend(&inner[..inner.len().min(*quoted)]);
-                finish_icmp(ends, bytes, Sum::Right)
+                finish_icmp(ends, bytes, *sum)
             }
-            Body::Sctp { tag, chunks, sum } => (SCTP, sctp(ends, *tag, chunks, *sum)),
+            Body::Sctp {
+                tag,
+                chunks,
+                length,
+                sum,
+            } => (SCTP, sctp(ends, *tag, chunks, *length, *sum)),
             Body::Gre {
                 version,
                 protocol,
                 call,
+                key,
             } => {
-                let mut bytes = vec![if *version == 1 { 0x20 } else { 0 }, *version];
+                const HAS_KEY: u8 = 0x20;
+                let has_key = *version == 1 || key.is_some();
+                let mut bytes = vec![if has_key { HAS_KEY } else { 0 }, *version];
                 bytes.extend(protocol.to_be_bytes());
                 if *version == 1 {
                     bytes.extend([0, 0]);
                     bytes.extend(call.to_be_bytes());
+                } else if let Some(key) = key {
+                    bytes.extend(key.to_be_bytes());
                 }
                 bytes.extend(*b"xxxx");
                 (GRE, bytes)
             }
-            Body::Other { protocol, len } => (*protocol, vec![b'x'; *len]),
+            Body::Other { protocol, bytes } => (*protocol, bytes.clone()),
         }
     }
 }
@@ -271,7 +336,7 @@ fn ports(ends: Ends) -> Vec<u8> {
 fn put_sum(bytes: &mut [u8], at: usize, sum: Sum, right: impl Fn(&[u8]) -> u16) {
     let value = match sum {
         Sum::None => 0,
-        Sum::Right => right(bytes),
+        Sum::Right | Sum::Stated => right(bytes),
         Sum::Wrong => right(bytes) ^ 0x5555,
     };
     bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
@@ -319,11 +384,17 @@ fn ones_complement(runs: &[&[u8]]) -> u16 {
     !(sum as u16)
 }
 
-fn sctp(ends: Ends, tag: u32, chunks: &[(u8, u8, Option<u32>)], sum: Sum) -> Vec<u8> {
+fn sctp(
+    ends: Ends,
+    tag: u32,
+    chunks: &[(u8, u8, Option<u32>)],
+    length: Option<u16>,
+    sum: Sum,
+) -> Vec<u8> {
     let mut bytes = ports(ends);
     bytes.extend(tag.to_be_bytes());
     bytes.extend([0; 4]);
-    for (kind, flags, init_tag) in chunks {
+    for (number, (kind, flags, init_tag)) in chunks.iter().enumerate() {
         let body: Vec<u8> = match (kind, init_tag) {
             (_, Some(init_tag)) => {
                 let mut body = init_tag.to_be_bytes().to_vec();
@@ -338,11 +409,13 @@ fn sctp(ends: Ends, tag: u32, chunks: &[(u8, u8, Option<u32>)], sum: Sum) -> Vec
             _ => Vec::new(),
         };
         bytes.extend([*kind, *flags]);
-        bytes.extend((4 + body.len() as u16).to_be_bytes());
+        let right = 4 + body.len() as u16;
+        let length = length.filter(|_| number + 1 == chunks.len());
+        bytes.extend(length.unwrap_or(right).to_be_bytes());
         bytes.extend(body);
     }
     let crc = match sum {
-        Sum::Right => crc32c(&bytes),
+        Sum::Right | Sum::Stated => crc32c(&bytes),
         Sum::Wrong => crc32c(&bytes) ^ 1,
         Sum::None => 0,
     };
@@ -362,47 +435,44 @@ fn crc32c(bytes: &[u8]) -> u32 {
     !crc
 }
 
-fn ip(ends: Ends, protocol: u8, payload: &[u8], fragment: Option<(usize, bool, u32)>) -> Vec<u8> {
-    match (ends.src.ip(), ends.dst.ip()) {
-        (IpAddr::V4(src), IpAddr::V4(dst)) => {
-            let mut bytes = vec![0x45, 0];
-            bytes.extend((20 + payload.len() as u16).to_be_bytes());
-            let (from, more, id) = fragment.unwrap_or((0, false, 1));
-            bytes.extend((id as u16).to_be_bytes());
-            let word = (from / 8) as u16 | u16::from(more) << 13;
-            bytes.extend(word.to_be_bytes());
-            bytes.extend([64, protocol, 0, 0]);
-            bytes.extend(src.octets());
-            bytes.extend(dst.octets());
-            put_sum(&mut bytes, 10, Sum::Right, |bytes| {
-                ones_complement(&[bytes])
-            });
-            bytes.extend(payload);
-            bytes
-        }
-        (src, dst) => {
-            let mut inside = Vec::new();
-            if let Some((from, more, id)) = fragment {
-                inside.extend([protocol, 0]);
-                inside.extend((from as u16 & !7 | u16::from(more)).to_be_bytes());
-                inside.extend(id.to_be_bytes());
-            }
-            let next = if fragment.is_some() {
-                FRAGMENT
-            } else {
-                protocol
-            };
-            inside.extend(payload);
-            let mut bytes = vec![0x60, 0, 0, 0];
-            bytes.extend((inside.len() as u16).to_be_bytes());
-            bytes.extend([next, 64]);
-            for address in [src, dst] {
-                if let IpAddr::V6(address) = address {
-                    bytes.extend(address.octets());
-                }
-            }
-            bytes.extend(inside);
-            bytes
-        }
+fn ipv4(
+    src: Ipv4Addr,
+    dst: Ipv4Addr,
+    protocol: u8,
+    payload: &[u8],
+    fragment: Option<(usize, bool, u32)>,
+) -> Vec<u8> {
+    let mut bytes = vec![0x45, 0];
+    bytes.extend((20 + payload.len() as u16).to_be_bytes());
+    let (from, more, id) = fragment.unwrap_or((0, false, 1));
+    bytes.extend((id as u16).to_be_bytes());
+    let word = (from / 8) as u16 | u16::from(more) << 13;
+    bytes.extend(word.to_be_bytes());
+    bytes.extend([64, protocol, 0, 0]);
+    bytes.extend(src.octets());
+    bytes.extend(dst.octets());
+    put_sum(&mut bytes, 10, Sum::Right, |bytes| {
+        ones_complement(&[bytes])
+    });
+    bytes.extend(payload);
+    bytes
+}
+
+fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, next: u8, inside: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![0x60, 0, 0, 0];
+    bytes.extend((inside.len() as u16).to_be_bytes());
+    bytes.extend([next, 64]);
+    bytes.extend(src.octets());
+    bytes.extend(dst.octets());
+    bytes.extend(inside);
+    bytes
+}
+
+/// Eight bytes: options that are nothing but padding, or a route of which nothing is left to go.
+fn extension_header(kind: u8, next: u8) -> [u8; 8] {
+    const UNASSIGNED_ROUTING: u8 = 200;
+    match kind {
+        ROUTING => [next, 0, UNASSIGNED_ROUTING, 0, 0, 0, 0, 0],
+        _ => [next, 0, 1, 4, 0, 0, 0, 0],
     }
 }

@@ -10,7 +10,10 @@ use std::collections::HashSet;
 use std::io;
 use std::time::Instant;
 
-use ip_conntrack::{Cause, Config, ConfigError, Conntrack, EventKind, Knob, Time};
+use ip_conntrack::{
+    Begin, Cause, Changes, Config, ConfigError, Conntrack, EventKind, Knob, LinkType, Packet, Time,
+    Zone,
+};
 
 use crate::craft::Craft;
 use crate::entry::{Ends, Entry};
@@ -71,6 +74,8 @@ pub struct Duel {
     streams: Vec<u64>,
     /// Entries that ran out here: the kernel tells of it when it gets to it.
     expired: HashSet<Ends>,
+    /// The last reason that was given.
+    reason: Option<&'static str>,
     /// Original tuples that may belong to this sequence; the kernel also tells of others.
     own: HashSet<Ends>,
 }
@@ -103,6 +108,7 @@ impl Duel {
             streams: Vec::new(),
             expired: HashSet::new(),
             own: HashSet::new(),
+            reason: None,
         }
     }
 
@@ -134,7 +140,7 @@ impl Duel {
         for (entry, original) in entries.iter_mut().zip(originals) {
             *entry = linux.get(original, 0)?;
         }
-        if before.elapsed().as_nanos() > STALL_NS {
+        if outcome.lost || before.elapsed().as_nanos() > STALL_NS {
             return Ok(Found::Unclear);
         }
         let ours = self.ours(&bytes, originals, now);
@@ -144,52 +150,162 @@ impl Duel {
             events: self.their_events(&outcome),
             reason: None,
         };
-        Ok(match agree(&ours, &theirs) {
-            true => Found::Same,
-            false => Found::Different(Box::new([ours, theirs])),
+        Ok(verdict(ours, theirs))
+    }
+
+    /// What the kernel makes of a packet, which the engine does not see.
+    ///
+    /// # Errors
+    ///
+    /// The way to the kernel broke.
+    pub fn ask_kernel(&mut self, step: &Move, linux: &mut Linux) -> io::Result<Account> {
+        let outcome = linux.send(&step.packet.bytes())?;
+        let mut entries = [None, None];
+        for (entry, original) in entries.iter_mut().zip(originals(step)) {
+            *entry = linux.get(original, 0)?;
+        }
+        Ok(Account {
+            class: their_class(&outcome),
+            entries,
+            events: self.their_events(&outcome),
+            reason: None,
         })
+    }
+
+    /// The reason that the engine gave for the last packet.
+    pub const fn last_reason(&self) -> Option<&'static str> {
+        self.reason
+    }
+
+    /// Plays a packet of a capture into both. The engine is asked which entry it belongs to. A packet
+    /// that the kernel did not let pass (no router would forward it) is not confirmed here either.
+    ///
+    /// # Errors
+    ///
+    /// The way to the kernel broke.
+    pub fn play_captured(&mut self, bytes: &[u8], linux: &mut Linux) -> io::Result<Found> {
+        let before = Instant::now();
+        let now = self.now();
+        let outcome = linux.send(bytes)?;
+        let (class, original, reason) = self.track_captured(bytes, now, outcome.passed);
+        let mut entries = [None, None];
+        if let Some(original) = original {
+            entries[0] = linux.get(original, 0)?;
+            self.own.insert(original);
+        }
+        if outcome.lost || before.elapsed().as_nanos() > STALL_NS {
+            return Ok(Found::Unclear);
+        }
+        let ours = Account {
+            class,
+            entries: [original.and_then(|original| self.entry(original)), None],
+            events: self.our_events(now),
+            reason,
+        };
+        let theirs = Account {
+            class: their_class(&outcome),
+            entries,
+            events: self.their_events(&outcome),
+            reason: None,
+        };
+        Ok(verdict(ours, theirs))
+    }
+
+    /// Class with direction, the original tuple of the packet's entry, and the reason.
+    fn track_captured(
+        &mut self,
+        bytes: &[u8],
+        now: u64,
+        passed: bool,
+    ) -> (String, Option<Ends>, Option<&'static str>) {
+        let now = Time::from_nanos(now);
+        while !self.conntrack.advance(now) {}
+        let verdict = match Packet::parse(LinkType::Raw, bytes) {
+            Err(reason) => self.conntrack.skip(reason),
+            Ok(packet) => match self.conntrack.begin(Zone::default(), &packet, now) {
+                Begin::Done(verdict) => verdict,
+                Begin::New(unconfirmed) if passed => self.conntrack.confirm(unconfirmed, now),
+                Begin::New(_) => return ("new".to_owned(), None, None),
+            },
+        };
+        let (class, direction, reason) = ours::describe(&verdict);
+        let connection = verdict
+            .connection
+            .and_then(|handle| self.conntrack.get(handle));
+        let original = connection.map(|connection| connection.original.into());
+        (with_direction(class, direction), original, reason)
+    }
+
+    /// What is in the one table and not in the other, or differs.
+    ///
+    /// # Errors
+    ///
+    /// The way to the kernel broke.
+    pub fn compare_tables(&mut self, linux: &mut Linux) -> io::Result<Vec<String>> {
+        let now = Time::from_nanos(self.now());
+        while !self.conntrack.advance(now) {}
+        let mut theirs = linux.dump()?;
+        let mut differences = Vec::new();
+        for connection in self.conntrack.connections() {
+            let ours = Entry::from(&connection);
+            let same = |theirs: &Entry| theirs.original == ours.original;
+            match theirs.iter().position(same) {
+                Some(at) => {
+                    let theirs = theirs.swap_remove(at);
+                    if !ours.agrees(&theirs) {
+                        differences.push(format!("engine: {ours}\n    kernel: {theirs}"));
+                    }
+                }
+                None => differences.push(format!("engine only: {ours}")),
+            }
+        }
+        differences.extend(theirs.iter().map(|entry| format!("kernel only: {entry}")));
+        Ok(differences)
     }
 
     fn ours(&mut self, bytes: &[u8], originals: [Ends; 2], now: u64) -> Account {
         let (class, direction, reason) =
             ours::track(&mut self.conntrack, bytes, Time::from_nanos(now));
-        let mut events = Vec::new();
+        self.reason = reason;
+        Account {
+            class: with_direction(class, direction),
+            entries: originals.map(|original| self.entry(original)),
+            events: self.our_events(now),
+            reason,
+        }
+    }
+
+    fn entry(&self, original: Ends) -> Option<Entry> {
+        ours::look(&self.conntrack, original.into())
+    }
+
+    fn our_events(&mut self, now: u64) -> Vec<Happening> {
+        let mut happenings = Vec::new();
         while let Some(event) = self.conntrack.poll_event() {
             let entry = Entry::from(&event.connection);
             let kind = match event.kind {
                 EventKind::New => linux::EventKind::New,
                 EventKind::Update => linux::EventKind::Update,
+                EventKind::Destroy(Cause::Expired) => {
+                    self.expired.insert(entry.original);
+                    continue;
+                }
                 EventKind::Destroy(_) => linux::EventKind::Destroy,
             };
-            if event.kind == EventKind::Destroy(Cause::Expired) {
-                self.expired.insert(entry.original);
-                continue;
-            }
             if kind == linux::EventKind::New && entry.original.protocol == 17 {
                 self.streams.push(now + STREAM_NS);
             }
-            let tells_state = kind != linux::EventKind::Update
-                || event.changes.has(ip_conntrack::Changes::PROTOINFO);
-            events.push(Happening {
+            let tells_state =
+                kind != linux::EventKind::Update || event.changes.has(Changes::PROTOINFO);
+            self.own.insert(entry.original);
+            happenings.push(Happening {
                 kind,
                 original: entry.original,
                 state: entry.state.filter(|_| tells_state),
                 status: entry.status,
             });
         }
-        Account {
-            class: match direction {
-                Some(direction) => format!("{class} {direction}"),
-                None => class,
-            },
-            entries: originals.map(|original| self.conntrack_entry(original)),
-            events,
-            reason,
-        }
-    }
-
-    fn conntrack_entry(&self, original: Ends) -> Option<Entry> {
-        ours::look(&self.conntrack, original.into())
+        happenings
     }
 
     /// The kernel tells that an entry ran out at any time before it makes another of the same tuple.
@@ -216,12 +332,23 @@ impl Duel {
     }
 }
 
-fn their_class(outcome: &linux::Outcome) -> String {
-    let class = theirs::class(outcome);
-    match outcome.class {
-        Some((_, Some(direction))) => format!("{class} {direction}"),
-        _ => class.to_owned(),
+fn verdict(ours: Account, theirs: Account) -> Found {
+    match agree(&ours, &theirs) {
+        true => Found::Same,
+        false => Found::Different(Box::new([ours, theirs])),
     }
+}
+
+fn with_direction(class: String, direction: Option<&'static str>) -> String {
+    match direction {
+        Some(direction) => format!("{class} {direction}"),
+        None => class,
+    }
+}
+
+fn their_class(outcome: &linux::Outcome) -> String {
+    let direction = outcome.class.as_ref().and_then(|(_, direction)| *direction);
+    with_direction(theirs::class(outcome).to_owned(), direction)
 }
 
 /// The original tuples that the flow's connection may have: opened by the one side or by the other.

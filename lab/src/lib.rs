@@ -15,6 +15,7 @@ pub mod random;
 pub mod rng;
 pub mod script;
 pub mod theirs;
+pub mod write;
 
 use entry::Entry;
 

@@ -18,6 +18,8 @@ struct Cli {
 enum Command {
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
+    /// Play captures into both and compare after every packet, and the tables at the end
+    Compare(commands::compare::Compare),
     /// Play packet scripts into both and show where they do something else than expected
     Script(commands::script::Scripts),
 }
@@ -25,6 +27,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Cli::parse().command {
         Command::Random(random) => commands::random::run(&random),
+        Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),
     };
     match outcome {

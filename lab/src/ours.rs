@@ -60,8 +60,13 @@ pub fn track(
         Ok(packet) => conntrack.track(&packet, now),
         Err(reason) => conntrack.skip(reason),
     };
+    describe(&verdict)
+}
+
+/// A verdict in the words of scripts: class, direction for classes that have one, and reason.
+pub fn describe(verdict: &Verdict) -> (String, Option<&'static str>, Option<&'static str>) {
     let reason = verdict.reason.map(|reason| reason.name());
-    let class = class(&verdict);
+    let class = class(verdict);
     let has_direction = matches!(class, "established" | "related");
     let direction = has_direction.then(|| verdict.direction.name());
     (class.to_owned(), direction, reason)

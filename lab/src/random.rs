@@ -210,17 +210,14 @@ impl Flow {
                 version: rng.pick(&[0, 1, 1, 1, 2]),
                 protocol: rng.pick(&[0x880b, 0x880b, 0x880b, 0x0800]),
                 call: rng.pick(&[0, 1, 2]),
+                key: None,
             },
             Kind::Other(protocol) => Body::Other {
                 protocol: *protocol,
-                len: rng.pick(&[0, 1, 8, 100]),
+                bytes: vec![b'x'; rng.pick(&[0, 1, 8, 100])],
             },
         };
-        let craft = Craft {
-            ends,
-            body,
-            fragment: None,
-        };
+        let craft = Craft::new(ends, body);
         self.sent.push(craft.clone());
         craft
     }
@@ -388,16 +385,14 @@ fn icmp_error(rng: &mut Rng, sent: &[Craft]) -> Craft {
         ends.src = about.ends.dst;
     }
     let header = if is_v6 { 40 } else { 20 };
-    Craft {
-        ends,
-        body: Body::IcmpError {
-            kind,
-            code,
-            about: Box::new(about),
-            quoted: header + rng.pick(&[0, 3, 4, 7, 8, 8, 20, 500]),
-        },
-        fragment: None,
-    }
+    let body = Body::IcmpError {
+        kind,
+        code,
+        about: Box::new(about),
+        quoted: header + rng.pick(&[0, 3, 4, 7, 8, 8, 20, 500]),
+        sum: Sum::Right,
+    };
+    Craft::new(ends, body)
 }
 
 /// Chunk types in the order of an association's life, with who sends them.
@@ -450,5 +445,10 @@ fn sctp(rng: &mut Rng, sides: &mut SctpSides, from: usize, sum: Sum) -> Body {
         let second = rng.pick(&[0, 3, 4, 5, 6, 7, 10, 11]);
         chunks.push((second, 0, None));
     }
-    Body::Sctp { tag, chunks, sum }
+    Body::Sctp {
+        tag,
+        chunks,
+        length: None,
+        sum,
+    }
 }

@@ -23,10 +23,15 @@
 //!
 //! Packets: `tcp FLAGS [seq= ack= win= len= wscale= sackok sack=A-B offset= sum=wrong]`, FLAGS from
 //! `S A F R P U E C` or `none`; `udp [len= length= sum=]`; `udplite [len= coverage= sum=]`;
-//! `icmp TYPE/CODE [id= len= sum=]`; `icmp TYPE/CODE [quoted=N from= to=] about DIRECTION PACKET`;
-//! `sctp tag=N CHUNK[+CHUNK…] [itag= flags= sum=]`; `gre [version= protocol= call=]`;
-//! `ip protocol=N [len=]`. Any may end in `frag=FROM-TO/ID`: only those bytes of the IP payload, as
-//! one fragment. `icmp` means ICMPv6 where the flow is IPv6. Numbers may be hexadecimal.
+//! `icmp TYPE/CODE [id= len= sum=]`; `icmp TYPE/CODE [quoted=N sum=] about DIRECTION PACKET`;
+//! `sctp tag=N CHUNK[+CHUNK…] [itag= flags= length= sum=]`, CHUNK also `none`;
+//! `gre [version= protocol= call= key=]`; `ip protocol=N [len=N or bytes=HEX]`. `icmp` means ICMPv6
+//! where the flow is IPv6. Numbers may be hexadecimal. `sum` is `right`, `wrong`, `none` (0) or, of
+//! UDP, `stated`: over as many bytes as the length field says. `length` is for wrong length fields.
+//!
+//! Any packet may have `from=ADDRESS` and `to=ADDRESS`, other than the flow's; `cut=N`: only the
+//! first N bytes behind the IP header; `frag=FROM-TO/ID`: only those bytes, as one fragment;
+//! `behind=HEADER,…` of `hop`, `routing`, `dest` and `auth`: IPv6 extension headers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -213,6 +218,16 @@ fn parse_number<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
     T::try_from(number).map_err(|_| format!("{text}: too large"))
 }
 
+/// Two hexadecimal digits a byte.
+fn parse_bytes(text: &str) -> Result<Vec<u8>, String> {
+    let byte = |at| {
+        text.get(at..at + 2)
+            .and_then(|digits| u8::from_str_radix(digits, 16).ok())
+    };
+    let bytes: Option<Vec<u8>> = (0..text.len()).step_by(2).map(byte).collect();
+    bytes.ok_or(format!("{text}: no hexadecimal bytes"))
+}
+
 fn step(line: usize, text: &str, flows: &BTreeMap<u32, Ends>) -> Result<Step, String> {
     let (left, right) = text.split_once("=>").ok_or("no => in this line")?;
     let (time, packet) = left.trim().split_once(' ').ok_or("no packet")?;
@@ -280,6 +295,14 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// Takes out what any packet may have.
+    fn take(&mut self, key: &str) -> Option<&'a str> {
+        let value = self.text(key)?;
+        self.0
+            .retain(|word| word.split_once('=').is_none_or(|(name, _)| name != key));
+        Some(value)
+    }
+
     fn check(&self, known: &[&str]) -> Result<(), String> {
         let name = |word: &&&str| word.split('=').next().unwrap_or_default().to_owned();
         let unknown = |word: &&&str| !known.contains(&name(word).as_str());
@@ -295,22 +318,20 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
     let (kind, words) = words.split_first().ok_or("no packet")?;
     let about = words.iter().position(|word| *word == "about");
     let (own, quoted) = words.split_at(about.unwrap_or(words.len()));
-    let mut own = own.to_vec();
-    let fragment = match own.iter().position(|word| word.starts_with("frag=")) {
-        Some(at) => Some(fragment(own.remove(at))?),
-        None => None,
-    };
-    let mut fields = Fields(own);
-    if let Some(from) = fields.text("from") {
+    let mut fields = Fields(own.to_vec());
+    if let Some(from) = fields.take("from") {
         ends.src
             .set_ip(from.parse().map_err(|_| format!("from={from}"))?);
     }
-    if let Some(to) = fields.text("to") {
+    if let Some(to) = fields.take("to") {
         ends.dst.set_ip(to.parse().map_err(|_| format!("to={to}"))?);
     }
-    fields
-        .0
-        .retain(|word| !word.starts_with("from=") && !word.starts_with("to="));
+    let fragment = fields.take("frag").map(fragment).transpose()?;
+    let cut = fields.take("cut").map(parse_number).transpose()?;
+    let behind = fields
+        .take("behind")
+        .map(|names| extensions(names, ends))
+        .transpose()?;
     let about = match quoted.split_first() {
         None => None,
         Some((_, [])) => return Err("about what?".to_owned()),
@@ -320,12 +341,30 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
         ends,
         body: body(kind, fields, about)?,
         fragment,
+        cut,
+        extensions: behind.unwrap_or_default(),
     })
 }
 
-fn fragment(word: &str) -> Result<(usize, usize, u32), String> {
-    let parts = word.strip_prefix("frag=").and_then(|range| {
-        let (range, id) = range.split_once('/')?;
+/// IPv6 extension headers by name.
+pub(crate) const EXTENSIONS: [(&str, u8); 4] =
+    [("hop", 0), ("routing", 43), ("auth", 51), ("dest", 60)];
+
+fn extensions(names: &str, ends: Ends) -> Result<Vec<u8>, String> {
+    if ends.src.is_ipv4() {
+        return Err("extension headers are IPv6's".to_owned());
+    }
+    let number = |name: &str| {
+        let known = EXTENSIONS.iter().find(|(known, _)| *known == name);
+        known
+            .map(|(_, number)| *number)
+            .ok_or(format!("{name}: no such header"))
+    };
+    names.split(',').map(number).collect()
+}
+
+fn fragment(text: &str) -> Result<(usize, usize, u32), String> {
+    let parts = text.split_once('/').and_then(|(range, id)| {
         let (from, to) = range.split_once('-')?;
         Some((from, to, id))
     });
@@ -352,7 +391,10 @@ fn body(kind: &str, mut fields: Fields<'_>, about: Option<Box<Craft>>) -> Result
             Ok(Body::Udp {
                 len: fields.or("len", 1)?,
                 length: fields.number("length")?,
-                sum: fields.sum()?,
+                sum: match fields.text("sum") {
+                    Some("stated") => Sum::Stated,
+                    _ => fields.sum()?,
+                },
             })
         }
         "udplite" => {
@@ -365,18 +407,21 @@ fn body(kind: &str, mut fields: Fields<'_>, about: Option<Box<Craft>>) -> Result
         }
         "sctp" => sctp(fields),
         "gre" => {
-            fields.check(&["version", "protocol", "call"])?;
+            fields.check(&["version", "protocol", "call", "key"])?;
             Ok(Body::Gre {
                 version: fields.or("version", 0)?,
                 protocol: fields.or("protocol", 0x880b)?,
                 call: fields.or("call", 0)?,
+                key: fields.number("key")?,
             })
         }
         "ip" => {
-            fields.check(&["protocol", "len"])?;
+            fields.check(&["protocol", "len", "bytes"])?;
+            let len = fields.or("len", 4)?;
+            let bytes = fields.text("bytes").map(parse_bytes).transpose()?;
             Ok(Body::Other {
                 protocol: fields.or("protocol", 99)?,
-                len: fields.or("len", 4)?,
+                bytes: bytes.unwrap_or_else(|| vec![b'x'; len]),
             })
         }
         _ => Err(format!("{kind}: no such packet")),
@@ -422,13 +467,14 @@ fn icmp(
     about: Option<Box<Craft>>,
 ) -> Result<Body, String> {
     if let Some(about) = about {
-        fields.check(&["quoted"])?;
+        fields.check(&["quoted", "sum"])?;
         let quoted = fields.or("quoted", 576)?;
         return Ok(Body::IcmpError {
             kind,
             code,
             about,
             quoted,
+            sum: fields.sum()?,
         });
     }
     fields.check(&["id", "len", "sum"])?;
@@ -442,7 +488,7 @@ fn icmp(
 }
 
 /// Chunk types by name.
-const CHUNKS: [(&str, u8); 15] = [
+pub(crate) const CHUNKS: [(&str, u8); 15] = [
     ("DATA", 0),
     ("INIT", 1),
     ("INIT_ACK", 2),
@@ -463,10 +509,10 @@ const CHUNKS: [(&str, u8); 15] = [
 fn sctp(mut fields: Fields<'_>) -> Result<Body, String> {
     let names = fields.0.iter().position(|word| !word.contains('='));
     let names = names.map(|at| fields.0.remove(at)).ok_or("sctp CHUNK")?;
-    fields.check(&["tag", "itag", "flags", "sum"])?;
+    fields.check(&["tag", "itag", "flags", "length", "sum"])?;
     let init_tag: Option<u32> = fields.number("itag")?;
     let mut chunks = Vec::new();
-    for name in names.split('+') {
+    for name in names.split('+').filter(|name| *name != "none") {
         let known = CHUNKS.iter().find(|(known, _)| *known == name);
         let (_, kind) = known.ok_or(format!("{name}: no such chunk"))?;
         let announces = matches!(kind, 1 | 2);
@@ -476,6 +522,7 @@ fn sctp(mut fields: Fields<'_>) -> Result<Body, String> {
     Ok(Body::Sctp {
         tag: fields.or("tag", 0)?,
         chunks,
+        length: fields.number("length")?,
         sum: fields.sum()?,
     })
 }

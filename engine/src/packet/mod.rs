@@ -116,6 +116,16 @@ impl<'a> Packet<'a> {
         ip::parse(datagram)
     }
 
+    /// The IP packet's bytes, as far as they were captured.
+    pub const fn bytes(&self) -> &'a [u8] {
+        self.ip.bytes
+    }
+
+    /// Whether the packet was captured whole.
+    pub const fn is_whole(&self) -> bool {
+        self.ip.is_whole()
+    }
+
     /// Length of the IP packet in bytes, headers included.
     pub const fn ip_len(&self) -> u32 {
         self.len

@@ -1,4 +1,5 @@
 //! What the laboratory can be told to do.
 
+pub(crate) mod compare;
 pub(crate) mod random;
 pub(crate) mod script;

@@ -6,6 +6,7 @@
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
@@ -14,6 +15,9 @@ use lab::duel::{self, Account, Duel, Found};
 use lab::linux::Linux;
 use lab::random::{Move, sequence};
 use lab::rng::Rng;
+use lab::write;
+
+use super::compare::show;
 
 #[derive(Debug, Args)]
 pub(crate) struct Random {
@@ -28,6 +32,14 @@ pub(crate) struct Random {
     /// The same seed gives the same sequences
     #[arg(long, default_value_t = 1)]
     seed: u64,
+
+    /// Seeds to go through, one after the other, each for the seconds or packets given
+    #[arg(long, default_value_t = 1)]
+    seeds: u64,
+
+    /// Where to write scripts of what differs
+    #[arg(long, default_value = ".", value_name = "FOLDER")]
+    output: PathBuf,
 }
 
 /// Sequences side by side.
@@ -45,6 +57,13 @@ struct Totals {
     differences: u64,
 }
 
+impl Totals {
+    /// Differences after which there is no point in looking for more.
+    const fn has_enough(&self) -> bool {
+        self.differences >= 4
+    }
+}
+
 struct Running {
     moves: Vec<Move>,
     next: usize,
@@ -53,27 +72,37 @@ struct Running {
 
 pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
     let mut linux = Linux::new()?;
-    let mut rng = Rng::new(arguments.seed);
     let start = Instant::now();
-    let end = start + Duration::from_secs(arguments.seconds);
     let mut totals = Totals::default();
     let mut number = 0;
-    while Instant::now() < end && totals.steps < arguments.steps && totals.differences < 4 {
-        let knobs = knobs(&mut rng);
-        for (name, value) in &knobs {
-            linux.set(name, value)?;
+    for seed in arguments.seed..arguments.seed + arguments.seeds {
+        let end = Instant::now() + Duration::from_secs(arguments.seconds);
+        let most = totals.steps.saturating_add(arguments.steps);
+        let mut rng = Rng::new(seed);
+        while Instant::now() < end && totals.steps < most && !totals.has_enough() {
+            let knobs = knobs(&mut rng);
+            for (name, value) in &knobs {
+                linux.set(name, value)?;
+            }
+            linux.flush().map_err(|error| error.to_string())?;
+            let mut round = Round {
+                knobs,
+                end,
+                most,
+                seed,
+                output: &arguments.output,
+                totals: &mut totals,
+                linux: &mut linux,
+                number: &mut number,
+            };
+            round.run(&mut rng)?;
         }
-        linux.flush().map_err(|error| error.to_string())?;
-        let mut round = Round {
-            knobs,
-            end,
-            steps: arguments.steps,
-            totals: &mut totals,
-            linux: &mut linux,
-            number: &mut number,
-        };
-        round.run(&mut rng)?;
     }
+    println!(
+        "seeds {} to {}",
+        arguments.seed,
+        arguments.seed + arguments.seeds - 1
+    );
     report(&totals, start.elapsed());
     Ok(totals.differences == 0)
 }
@@ -130,7 +159,9 @@ fn knobs(rng: &mut Rng) -> Vec<(String, String)> {
 struct Round<'a> {
     knobs: Vec<(String, String)>,
     end: Instant,
-    steps: u64,
+    most: u64,
+    seed: u64,
+    output: &'a Path,
     totals: &'a mut Totals,
     linux: &'a mut Linux,
     number: &'a mut u32,
@@ -157,8 +188,8 @@ impl Round<'_> {
             }
             let goes_on = begun < ROUND
                 && Instant::now() < self.end
-                && self.totals.steps < self.steps
-                && self.totals.differences < 4;
+                && self.totals.steps < self.most
+                && !self.totals.has_enough();
             running[slot] = None;
             self.totals.sequences += 1;
             // Not worth waiting for the last few.
@@ -204,6 +235,9 @@ impl Round<'_> {
             .map_err(|error| error.to_string())?;
         self.totals.steps += 1;
         *self.totals.by_protocol.entry(protocol(step)).or_default() += 1;
+        if let Some(reason) = running.duel.last_reason() {
+            *self.totals.by_reason.entry(reason).or_default() += 1;
+        }
         match found {
             Found::Same => {}
             Found::Unclear => {
@@ -225,27 +259,30 @@ impl Round<'_> {
         self.totals.differences += 1;
         println!("difference {}:", self.totals.differences);
         let (moves, accounts) = self.shrink(moves.to_vec(), accounts.clone())?;
-        let knobs = self
-            .knobs
-            .iter()
-            .map(|(name, value)| format!("{}={value}", &name[13..]));
-        println!("  {}", knobs.collect::<Vec<_>>().join(" "));
-        for step in &moves {
-            println!("  {} {:?}", step.wait / 1_000_000, step.packet);
-        }
-        for (who, account) in [("engine", &accounts[0]), ("kernel", &accounts[1])] {
-            println!("  {who}: {} {:?}", account.class, account.reason);
-            for entry in account.entries.iter().flatten() {
-                println!("     {entry}");
-            }
-            for event in &account.events {
-                println!(
-                    "     {:?} {:?} {:#x}",
-                    event.kind, event.state, event.status
-                );
-            }
-        }
+        show(&accounts);
+        let seen = self.accounts_of_the_kernel(&moves)?;
+        let title = "What Linux does with a sequence that was found by chance.";
+        let text = write::script(title, &self.knobs, &moves, &seen);
+        let file = format!("found-{}-{}.trace", self.seed, self.totals.differences);
+        let place = self.output.join(file);
+        std::fs::write(&place, &text).map_err(|error| format!("{}: {error}", place.display()))?;
+        println!("  written as {}", place.display());
         Ok(())
+    }
+
+    /// What the kernel makes of each packet of a sequence.
+    fn accounts_of_the_kernel(&mut self, moves: &[Move]) -> Result<Vec<Account>, String> {
+        self.forget(moves)?;
+        let mut duel = self.duel()?;
+        let mut seen = Vec::new();
+        for step in moves {
+            std::thread::sleep(Duration::from_nanos(step.wait));
+            let account = duel
+                .ask_kernel(step, self.linux)
+                .map_err(|error| error.to_string())?;
+            seen.push(account);
+        }
+        Ok(seen)
     }
 
     /// Leaves out packets and waits as long as the sequence still differs.
@@ -284,6 +321,20 @@ impl Round<'_> {
         Ok((moves, accounts))
     }
 
+    /// Clears the kernel's table of what a sequence left in it.
+    fn forget(&mut self, moves: &[Move]) -> Result<(), String> {
+        for step in moves {
+            for original in duel::originals(step) {
+                self.linux
+                    .delete(original, 0)
+                    .map_err(|error| error.to_string())?;
+            }
+        }
+        self.linux
+            .forget_events()
+            .map_err(|error| error.to_string())
+    }
+
     /// Plays a sequence from its beginning; returns how far it got and the difference, if any.
     fn replay(&mut self, moves: &[Move]) -> Result<Option<(usize, [Account; 2])>, String> {
         for step in moves {
@@ -303,7 +354,8 @@ impl Round<'_> {
                 .play(step, self.linux)
                 .map_err(|error| error.to_string())?
             {
-                Found::Same | Found::Unclear => {}
+                Found::Same => {}
+                Found::Unclear => return Ok(None),
                 Found::Different(accounts) => return Ok(Some((at + 1, *accounts))),
             }
         }

@@ -38,6 +38,8 @@ pub struct Outcome {
     pub passed: bool,
     /// What happened to the table.
     pub events: Vec<Event>,
+    /// Some of that, or of the rest, was lost on the way.
+    pub lost: bool,
 }
 
 /// The router.
@@ -158,7 +160,7 @@ impl Linux {
     pub fn send(&mut self, packet: &[u8]) -> io::Result<Outcome> {
         self.device.send(packet)?;
         let mut outcome = Outcome::default();
-        self.log.drain(|message| {
+        let whole_log = self.log.drain(|message| {
             let mut prefix = "";
             for (kind, value) in Attributes(message.attributes) {
                 const PREFIX: u16 = 10;
@@ -176,8 +178,10 @@ impl Linux {
             }
         })?;
         let events = &mut outcome.events;
-        self.listener
+        let whole = self
+            .listener
             .drain(|message| events.extend(table::event(message)))?;
+        outcome.lost = !(whole && whole_log);
         Ok(outcome)
     }
 
@@ -206,7 +210,7 @@ impl Linux {
     /// The netlink socket failed.
     pub fn flush(&mut self) -> io::Result<()> {
         self.table.flush()?;
-        self.listener.drain(|_| ())
+        self.forget_events()
     }
 
     /// Reads away events that nobody is interested in.
@@ -215,7 +219,7 @@ impl Linux {
     ///
     /// The netlink socket failed.
     pub fn forget_events(&mut self) -> io::Result<()> {
-        self.listener.drain(|_| ())
+        self.listener.drain(|_| ()).map(|_| ())
     }
 
     /// All entries.

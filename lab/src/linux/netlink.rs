@@ -144,12 +144,16 @@ impl Netlink {
         outcome.unwrap_or(Ok(()))
     }
 
-    /// Hands over what has arrived.
-    pub(super) fn drain(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<()> {
+    /// Hands over what has arrived. Returns whether all of it did: messages that found no room in the
+    /// socket are lost.
+    pub(super) fn drain(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<bool> {
+        const ENOBUFS: i32 = 105;
+        let mut whole = true;
         loop {
             match self.receive() {
                 Ok(_) => split(&self.buffer, |received, _| each(received)),
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(whole),
+                Err(error) if error.raw_os_error() == Some(ENOBUFS) => whole = false,
                 Err(error) => return Err(error),
             }
         }

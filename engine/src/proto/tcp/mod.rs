@@ -379,16 +379,16 @@ impl Tcp {
         Plan::Check(new)
     }
 
-    /// A RST of the other side to a SYN or ACK that was ignored.
+    /// A RST to an ACK that was ignored, or one of the other side to a SYN that was.
     fn refuses_ignored(&self, segment: &Segment<'_>, status: Status) -> bool {
         let had_ignored = match self.last_class {
-            Class::Syn => status.has(Status::SEEN_REPLY),
+            Class::Syn => {
+                status.has(Status::SEEN_REPLY) && self.last_direction != segment.direction
+            }
             Class::Ack => !status.has(Status::ASSURED),
             _ => false,
         };
-        had_ignored
-            && self.last_direction != segment.direction
-            && segment.header.ack == self.last_end
+        had_ignored && segment.header.ack == self.last_end
     }
 
     /// A RST by which the client clears the server's older connection away.

@@ -1,0 +1,158 @@
+//! `lab compare`: captures into both, compared after every packet and, as whole tables, at the end.
+
+use std::path::{Path, PathBuf};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+use ip_conntrack::{LinkType, Packet};
+use ip_conntrack_link::Capture;
+use lab::duel::{self, Account, Duel, Found};
+use lab::linux::Linux;
+
+#[derive(Debug, Args)]
+pub(crate) struct Compare {
+    /// Capture files
+    #[arg(required = true, value_name = "CAPTURE")]
+    files: Vec<PathBuf>,
+
+    /// Keep the capture's own pace, instead of playing it as fast as it goes
+    #[arg(long)]
+    real_time: bool,
+
+    /// Longest pause to keep, in seconds
+    #[arg(long, default_value_t = 5.0)]
+    longest_pause: f64,
+
+    /// Knobs for both
+    #[arg(long, value_name = "NAME=VALUE")]
+    sysctl: Vec<String>,
+}
+
+#[derive(Default)]
+struct Totals {
+    packets: u64,
+    passed_over: u64,
+    unclear: u64,
+    differences: usize,
+}
+
+pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
+    let mut linux = Linux::new()?;
+    let mut knobs = Vec::new();
+    for setting in &arguments.sysctl {
+        let (name, value) = setting.split_once('=').ok_or("--sysctl NAME=VALUE")?;
+        linux.set(name, value)?;
+        knobs.push((name.to_owned(), value.to_owned()));
+    }
+    knobs.push(("nf_conntrack_max".to_owned(), "1000000".to_owned()));
+    let (mut packets, mut differences) = (0, 0);
+    for file in &arguments.files {
+        linux.flush().map_err(|error| error.to_string())?;
+        let config = duel::config(&knobs).map_err(|error| error.to_string())?;
+        let mut duel = Duel::new(config, Instant::now());
+        let mut totals = Totals::default();
+        play(arguments, file, &mut duel, &mut linux, &mut totals)?;
+        let tables = duel
+            .compare_tables(&mut linux)
+            .map_err(|error| error.to_string())?;
+        tables
+            .iter()
+            .for_each(|difference| println!("    {difference}"));
+        totals.differences += tables.len();
+        println!(
+            "{}: {} packets, {} passed over, {} unclear, {} differences",
+            file.display(),
+            totals.packets,
+            totals.passed_over,
+            totals.unclear,
+            totals.differences
+        );
+        packets += totals.packets;
+        differences += totals.differences;
+    }
+    let files = arguments.files.len();
+    println!("{files} captures, {packets} packets, {differences} differences");
+    Ok(differences == 0)
+}
+
+fn play(
+    arguments: &Compare,
+    file: &Path,
+    duel: &mut Duel,
+    linux: &mut Linux,
+    totals: &mut Totals,
+) -> Result<(), String> {
+    let mut capture = match Capture::open(file) {
+        Ok(capture) => capture,
+        Err(error) => {
+            println!("{error}");
+            return Ok(());
+        }
+    };
+    let mut last = None;
+    loop {
+        let frame = match capture.next_frame() {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Ok(()),
+            Err(error) => {
+                println!("{error}");
+                return Ok(());
+            }
+        };
+        let pause = frame
+            .time_ns
+            .saturating_sub(last.replace(frame.time_ns).unwrap_or(u64::MAX));
+        if arguments.real_time {
+            let longest = Duration::from_secs_f64(arguments.longest_pause);
+            sleep(Duration::from_nanos(pause).min(longest));
+        }
+        while duel.is_too_close() && arguments.real_time {
+            sleep(Duration::from_millis(50));
+        }
+        let link = LinkType::from_number(frame.link_type);
+        let parsed = link.map(|link| {
+            Packet::parse_cut(link, frame.bytes, frame.wire_len as usize)
+                .map(|p| (p.bytes(), p.is_whole()))
+        });
+        let Some(Ok((bytes, true))) = parsed else {
+            totals.passed_over += 1;
+            continue;
+        };
+        totals.packets += 1;
+        match duel.play_captured(bytes, linux) {
+            Ok(Found::Same) => {}
+            Ok(Found::Unclear) => totals.unclear += 1,
+            Ok(Found::Different(accounts)) => {
+                totals.differences += 1;
+                println!("  packet {}:", frame.index);
+                show(&accounts);
+            }
+            // The device refuses what no IP packet can be.
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
+                totals.passed_over += 1
+            }
+            Err(error) => return Err(error.to_string()),
+        }
+    }
+}
+
+/// Prints what the two made of a packet.
+pub(crate) fn show(accounts: &[Account; 2]) {
+    for (who, account) in [("engine", &accounts[0]), ("kernel", &accounts[1])] {
+        println!(
+            "    {who}: {} {}",
+            account.class,
+            account.reason.unwrap_or_default()
+        );
+        for entry in account.entries.iter().flatten() {
+            println!("        {entry}");
+        }
+        for event in &account.events {
+            println!(
+                "        {:?} {:?} {:#x}",
+                event.kind, event.state, event.status
+            );
+        }
+    }
+}
