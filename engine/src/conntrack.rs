@@ -59,6 +59,8 @@ pub struct Conntrack {
 }
 
 /// What [`Conntrack::begin`] finds.
+// A box would be an allocation for every new connection.
+#[allow(clippy::large_enum_variant)]
 #[derive(Debug)]
 pub enum Begin {
     /// The packet is dealt with.
@@ -488,6 +490,9 @@ impl Conntrack {
                 return self.clash(slot, direction, &unconfirmed);
             }
         }
+        if self.reply_is_taken(&unconfirmed) {
+            return self.refuse(Reason::Clash);
+        }
         while self.is_full() {
             let Some(victim) = self.table.victim() else {
                 return self.refuse(Reason::TableFull);
@@ -496,6 +501,29 @@ impl Conntrack {
             self.remove(victim, Cause::EarlyDrop);
         }
         self.insert(unconfirmed, now)
+    }
+
+    /// Whether the answers to a new connection would be taken for those of another. That takes a
+    /// connection whose reply tuple is not the mirror image of its original one.
+    fn reply_is_taken(&self, unconfirmed: &Unconfirmed) -> bool {
+        let reply = unconfirmed.extra.as_ref().and_then(|extra| extra.reply);
+        let inverse = match reply {
+            Some(reply) => Probe {
+                key: reply.key,
+                hash: self.table.hash_of(reply.key),
+                flipped: reply.flipped,
+                mirrored: false,
+            },
+            None if self.table.has_extras() => Probe {
+                flipped: !unconfirmed.probe.flipped,
+                ..unconfirmed.probe
+            },
+            None => return false,
+        };
+        self.table.find(&inverse).is_some_and(|(slot, _)| {
+            let has_run_out = self.table.slab[slot].deadline <= self.now;
+            !has_run_out
+        })
     }
 
     fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {

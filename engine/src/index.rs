@@ -94,14 +94,19 @@ impl Index {
         self.buckets.len()
     }
 
+    /// A bucket from 32 bits, without dividing.
+    fn scale(&self, bits: u64) -> usize {
+        ((bits * self.buckets.len() as u64) >> 32) as usize
+    }
+
     fn home(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.buckets.len() as u64 >> 32) as usize
+        self.scale(hash >> 32)
     }
 
     /// The other bucket of an entry with that tag in `bucket`; the other's other is `bucket`.
     fn other(&self, bucket: usize, tag: u16) -> usize {
         let mixed = u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
-        let sum = (mixed * self.buckets.len() as u64 >> 32) as usize;
+        let sum = self.scale(mixed);
         if sum >= bucket {
             sum - bucket
         } else {
@@ -224,7 +229,9 @@ impl Index {
         let taken = self.buckets[bucket];
         self.buckets[bucket].tags = [0; PLACES];
         self.buckets[bucket].guests = 0;
-        (0..PLACES).filter_map(move |place| (taken.tags[place] != 0).then(|| taken.slots[place]))
+        (0..PLACES)
+            .filter(move |place| taken.tags[*place] != 0)
+            .map(move |place| taken.slots[place])
     }
 }
 

@@ -173,7 +173,7 @@ impl Table {
         Ok(())
     }
 
-    fn hash_of(&self, key: Key) -> u64 {
+    pub(crate) fn hash_of(&self, key: Key) -> u64 {
         self.hasher.words(key.ends, key.parts)
     }
 
@@ -255,6 +255,11 @@ impl Table {
     /// When [`next_expired`](Table::next_expired) should be asked again.
     pub(crate) fn next_due(&self) -> Option<Time> {
         self.wheel.next_due()
+    }
+
+    /// Whether any entry has something in the extras.
+    pub(crate) fn has_extras(&self) -> bool {
+        !self.extras.is_empty()
     }
 
     pub(crate) fn extra(&self, slot: u32) -> Option<&Extra> {

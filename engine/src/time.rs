@@ -17,6 +17,9 @@ impl Time {
     /// The origin.
     pub const ZERO: Time = Time(0);
 
+    /// The last moment, some 584 years after the origin.
+    pub const MAX: Time = Time(u64::MAX);
+
     /// A moment that many nanoseconds after the origin.
     pub const fn from_nanos(nanos: u64) -> Time {
         Time(nanos)

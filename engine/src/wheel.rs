@@ -44,9 +44,9 @@ impl Wheel {
     /// The list for a deadline, and the tick of its level at which it falls due.
     fn place(&self, deadline: Time) -> (usize, u64) {
         let nanos = deadline.as_nanos();
-        for level in 0..LEVELS {
-            let tick = (nanos >> SHIFT[level]).max(self.hands[level]);
-            if tick - self.hands[level] < LISTS {
+        for (level, (shift, hand)) in SHIFT.into_iter().zip(self.hands).enumerate() {
+            let tick = (nanos >> shift).max(hand);
+            if tick - hand < LISTS {
                 return (level, tick);
             }
         }
@@ -110,9 +110,10 @@ impl Wheel {
     /// Level 0 goes first, so that what the other levels hand down fits below them. Its lists are
     /// due when they have passed entirely, those of the others when they begin.
     pub(crate) fn pop(&mut self, slab: &mut Slab, now: Time) -> Option<u32> {
-        for level in 0..LEVELS {
-            let mut target = now.as_nanos() >> SHIFT[level];
-            if level > 0 {
+        for (level, shift) in SHIFT.into_iter().enumerate() {
+            let mut target = now.as_nanos() >> shift;
+            // At the end of time, its list will never have passed.
+            if level > 0 || now == Time::MAX {
                 target += 1;
             }
             while self.hands[level] < target {
@@ -149,8 +150,55 @@ impl Wheel {
             }
             let tick = self.hands[level] + self.next_occupied(level);
             let tick = if level == 0 { tick + 1 } else { tick };
-            Some(Time::from_nanos(tick << SHIFT[level]))
+            let nanos = u128::from(tick) << SHIFT[level];
+            Some(u64::try_from(nanos).map_or(Time::MAX, Time::from_nanos))
         };
         (0..LEVELS).filter_map(due).min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Conntrack, LinkType, Packet, Time};
+
+    const UDP: [u8; 29] = [
+        0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17, 99, 204, 10, 0, 1, 2, 10, 0, 2, 2, // IP
+        0x9c, 0x40, 0, 53, 0, 9, 0, 0, b'?',
+    ];
+
+    fn tracked_at(now: Time) -> Conntrack {
+        let mut conntrack = Conntrack::new(Config::default(), 1);
+        let packet = Packet::parse(LinkType::Raw, &UDP).unwrap();
+        conntrack.advance(now);
+        conntrack.track(&packet, now);
+        assert_eq!(conntrack.len(), 1);
+        conntrack
+    }
+
+    #[test]
+    fn following_the_deadlines_collects_an_entry_soon_after_it_ran_out() {
+        for start in [0, 1, 1_000_000_007, 1_700_000_000_123_456_789] {
+            let start = Time::from_nanos(start);
+            let mut conntrack = tracked_at(start);
+            let mut now = start;
+            while let Some(next) = conntrack.next_deadline() {
+                assert!(next > now, "{next:?} after {now:?}");
+                now = next;
+                conntrack.advance(now);
+            }
+            let late = now.nanos_since(start.plus_secs(30));
+            assert!(
+                now >= start.plus_secs(30) && late < 300_000_000,
+                "{late} ns late"
+            );
+        }
+    }
+
+    #[test]
+    fn at_the_end_of_time_everything_runs_out() {
+        let mut conntrack = tracked_at(Time::from_nanos(u64::MAX - 1_000_000_000));
+        assert_eq!(conntrack.next_deadline(), Some(Time::MAX));
+        conntrack.advance(Time::MAX);
+        assert!(conntrack.is_empty());
     }
 }

@@ -24,6 +24,43 @@ pub struct Craft {
     pub cut: Option<usize>,
     /// Numbers of the IPv6 extension headers in front of the transport header; each has 8 bytes.
     pub extensions: Vec<u8>,
+    /// The rule that applies to it before it is tracked.
+    pub rule: Rule,
+}
+
+/// What the rule set does with a packet before it is tracked. The packet says it in its DSCP.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Rule {
+    /// Nothing.
+    #[default]
+    None = 0,
+    /// Exempts it from tracking.
+    Notrack = 1,
+    /// Puts it into zone 5, both directions.
+    Zone5 = 5,
+    /// Puts it into zone 6, for the original direction only.
+    OriginalZone6 = 6,
+}
+
+impl Rule {
+    /// All rules with their names in scripts.
+    pub const ALL: [(&'static str, Rule); 4] = [
+        ("none", Rule::None),
+        ("notrack", Rule::Notrack),
+        ("zone5", Rule::Zone5),
+        ("orig6", Rule::OriginalZone6),
+    ];
+
+    /// The rule that applies to an IP packet.
+    pub fn of(packet: &[u8]) -> Rule {
+        let dscp = match packet {
+            [first, second, ..] if first >> 4 == 4 => second >> 2,
+            [first, second, ..] => (first & 15) << 2 | second >> 6,
+            _ => 0,
+        };
+        let rule = Rule::ALL.into_iter().find(|(_, rule)| *rule as u8 == dscp);
+        rule.map_or(Rule::None, |(_, rule)| rule)
+    }
 }
 
 impl Craft {
@@ -35,6 +72,7 @@ impl Craft {
             fragment: None,
             cut: None,
             extensions: Vec::new(),
+            rule: Rule::None,
         }
     }
 }
@@ -173,7 +211,7 @@ impl Craft {
     pub fn bytes(&self) -> Vec<u8> {
         let (protocol, mut payload) = self.payload();
         payload.truncate(self.cut.unwrap_or(payload.len()));
-        match self.fragment {
+        let mut bytes = match self.fragment {
             None => self.ip(protocol, &payload, None),
             Some((from, to, id)) => {
                 let to = to.min(payload.len());
@@ -181,6 +219,23 @@ impl Craft {
                 let more = to < payload.len();
                 self.ip(protocol, piece, Some((from, more, id)))
             }
+        };
+        self.stamp(&mut bytes);
+        bytes
+    }
+
+    /// Writes the DSCP that stands for the rule.
+    fn stamp(&self, bytes: &mut [u8]) {
+        let dscp = self.rule as u8;
+        if self.ends.src.is_ipv6() {
+            bytes[0] |= dscp >> 2;
+            bytes[1] |= dscp << 6;
+        } else if dscp != 0 {
+            bytes[1] = dscp << 2;
+            put_sum(&mut bytes[..20], 10, Sum::None, |_| 0);
+            put_sum(&mut bytes[..20], 10, Sum::Right, |bytes| {
+                ones_complement(&[bytes])
+            });
         }
     }
 

@@ -147,7 +147,7 @@ impl Duel {
         let theirs = Account {
             class: their_class(&outcome),
             entries,
-            events: self.their_events(&outcome),
+            events: self.their_events(&outcome, &ours.events),
             reason: None,
         };
         Ok(verdict(ours, theirs))
@@ -167,7 +167,7 @@ impl Duel {
         Ok(Account {
             class: their_class(&outcome),
             entries,
-            events: self.their_events(&outcome),
+            events: self.their_events(&outcome, &[]),
             reason: None,
         })
     }
@@ -205,7 +205,7 @@ impl Duel {
         let theirs = Account {
             class: their_class(&outcome),
             entries,
-            events: self.their_events(&outcome),
+            events: self.their_events(&outcome, &ours.events),
             reason: None,
         };
         Ok(verdict(ours, theirs))
@@ -276,7 +276,7 @@ impl Duel {
     }
 
     fn entry(&self, original: Ends) -> Option<Entry> {
-        ours::look(&self.conntrack, original.into())
+        ours::look(&self.conntrack, original.into(), 0)
     }
 
     fn our_events(&mut self, now: u64) -> Vec<Happening> {
@@ -308,27 +308,25 @@ impl Duel {
         happenings
     }
 
-    /// The kernel tells that an entry ran out at any time before it makes another of the same tuple.
-    fn their_events(&mut self, outcome: &linux::Outcome) -> Vec<Happening> {
-        let mut happenings = Vec::new();
-        for event in outcome
+    /// What the kernel told of this sequence's entries. That one ran out it tells at any later time,
+    /// even from its other processor while the next of the same tuple is already there.
+    fn their_events(&self, outcome: &linux::Outcome, ours: &[Happening]) -> Vec<Happening> {
+        let own = outcome
             .events
             .iter()
-            .filter(|event| self.own.contains(&event.original))
-        {
-            if event.kind == linux::EventKind::New {
-                self.expired.remove(&event.original);
-            }
-            if event.kind != linux::EventKind::Destroy || !self.expired.contains(&event.original) {
-                happenings.push(Happening {
-                    kind: event.kind,
-                    original: event.original,
-                    state: event.state,
-                    status: event.status,
-                });
-            }
-        }
-        happenings
+            .filter(|event| self.own.contains(&event.original));
+        let happenings = own.map(|event| Happening {
+            kind: event.kind,
+            original: event.original,
+            state: event.state,
+            status: event.status,
+        });
+        let ran_out = |happening: &Happening| {
+            happening.kind == linux::EventKind::Destroy
+                && self.expired.contains(&happening.original)
+                && !ours.contains(happening)
+        };
+        happenings.filter(|happening| !ran_out(happening)).collect()
     }
 }
 

@@ -2,10 +2,10 @@
 
 use ip_conntrack::{
     Action, Class, Config, ConfigError, Conntrack, Kind, Knob, LinkType, Packet, Protocol, Time,
-    Tuple, Verdict, Zone,
+    Tuple, Verdict, Zone, ZoneDirections,
 };
 
-use crate::craft::{Body, Craft, Ends};
+use crate::craft::{Body, Craft, Ends, Rule};
 use crate::entry::Entry;
 use crate::script::{Case, Script, Step};
 use crate::{Mismatch, Observation};
@@ -34,7 +34,7 @@ fn play_case(case: &Case, config: &Config) -> Vec<Mismatch> {
     for step in &case.steps {
         let now = Time::from_nanos(EPOCH_NS + step.at);
         let (class, _, reason) = track(&mut conntrack, &step.packet.bytes(), now);
-        let entry = look(&conntrack, original(step.flow, &step.packet));
+        let entry = look(&conntrack, original_of(step), step.expected.zone);
         let seen = Observation { class, entry };
         if !step.expected.agrees(&seen) {
             mismatches.push(Mismatch {
@@ -56,16 +56,29 @@ pub fn track(
     now: Time,
 ) -> (String, Option<&'static str>, Option<&'static str>) {
     while !conntrack.advance(now) {}
-    let verdict = match Packet::parse(LinkType::Raw, packet) {
-        Ok(packet) => conntrack.track(&packet, now),
-        Err(reason) => conntrack.skip(reason),
+    let verdict = match (Packet::parse(LinkType::Raw, packet), Rule::of(packet)) {
+        (Err(reason), _) => conntrack.skip(reason),
+        (Ok(_), Rule::Notrack) => conntrack.notrack(),
+        (Ok(parsed), rule) => conntrack.track_in(zone(rule), &parsed, now),
     };
     describe(&verdict)
 }
 
+/// The zone that a rule puts packets into.
+fn zone(rule: Rule) -> Zone {
+    match rule {
+        Rule::Zone5 => Zone::both(5),
+        Rule::OriginalZone6 => Zone {
+            id: 6,
+            applies: ZoneDirections::Original,
+        },
+        Rule::None | Rule::Notrack => Zone::default(),
+    }
+}
+
 /// A verdict in the words of scripts: class, direction for classes that have one, and reason.
 pub fn describe(verdict: &Verdict) -> (String, Option<&'static str>, Option<&'static str>) {
-    let reason = verdict.reason.map(|reason| reason.name());
+    let reason = verdict.reason.map(ip_conntrack::Reason::name);
     let class = class(verdict);
     let has_direction = matches!(class, "established" | "related");
     let direction = has_direction.then(|| verdict.direction.name());
@@ -90,9 +103,9 @@ fn class(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// The entry that has this original tuple.
-pub fn look(conntrack: &Conntrack, original: Tuple) -> Option<Entry> {
-    let (handle, _) = conntrack.find(&original, Zone::default())?;
+/// The entry that has this original tuple, in a zone.
+pub fn look(conntrack: &Conntrack, original: Tuple, zone: u16) -> Option<Entry> {
+    let (handle, _) = conntrack.find(&original, Zone::both(zone))?;
     let entry = Entry::from(&conntrack.get(handle)?);
     (entry.original == original.into()).then_some(entry)
 }

@@ -15,7 +15,8 @@
 //! A line has the time in seconds, the flow and direction (`o` original, `r` reply; a number names
 //! the flow, 1 if there is none), the packet, and behind `=>` what is expected: the class; then, if
 //! given, the entry: state (`-` for protocols without), seconds to expiry (one less is as good, since
-//! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`; or
+//! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`, the zone
+//! (of the original direction) as `zone=N` if it is not 0; or
 //! `gone` if there must be no entry. Without an entry behind the class, none is looked at.
 //!
 //! `case` begins anew with an empty table and at time 0, so that one file can show several sides of
@@ -31,12 +32,13 @@
 //!
 //! Any packet may have `from=ADDRESS` and `to=ADDRESS`, other than the flow's; `cut=N`: only the
 //! first N bytes behind the IP header; `frag=FROM-TO/ID`: only those bytes, as one fragment;
+//! `rule=notrack`, `rule=zone5` or `rule=orig6`: what the rule set does with it before it is tracked;
 //! `behind=HEADER,…` of `hop`, `routing`, `dest` and `auth`: IPv6 extension headers.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use crate::craft::{Body, Craft, Ends, Sum, Tcp};
+use crate::craft::{Body, Craft, Ends, Rule, Sum, Tcp};
 use crate::{Observation, entry};
 
 /// A script.
@@ -77,6 +79,8 @@ pub struct Step {
 pub struct Expected {
     /// Its class.
     pub class: String,
+    /// The zone in which to look for its entry.
+    pub zone: u16,
     /// Its entry afterwards, if that is to be looked at.
     pub entry: Option<Entry>,
 }
@@ -328,6 +332,7 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
     }
     let fragment = fields.take("frag").map(fragment).transpose()?;
     let cut = fields.take("cut").map(parse_number).transpose()?;
+    let rule = fields.take("rule").map(rule).transpose()?;
     let behind = fields
         .take("behind")
         .map(|names| extensions(names, ends))
@@ -343,7 +348,14 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
         fragment,
         cut,
         extensions: behind.unwrap_or_default(),
+        rule: rule.unwrap_or_default(),
     })
+}
+
+fn rule(name: &str) -> Result<Rule, String> {
+    let rule = Rule::ALL.into_iter().find(|(known, _)| *known == name);
+    rule.map(|(_, rule)| rule)
+        .ok_or(format!("{name}: no such rule"))
 }
 
 /// IPv6 extension headers by name.
@@ -545,13 +557,18 @@ fn expected(text: &str) -> Result<Expected, String> {
             CLASSES.join(", ")
         ));
     }
-    let words: Vec<&str> = words.collect();
-    let entry = match words[..] {
+    let mut fields = Fields(words.collect());
+    let zone = fields.take("zone").map(parse_number).transpose()?;
+    let entry = match fields.0[..] {
         [] => None,
         ["gone"] => Some(Entry::Gone),
-        _ => Some(entry(&words)?),
+        _ => Some(entry(&fields.0)?),
     };
-    Ok(Expected { class, entry })
+    Ok(Expected {
+        class,
+        zone: zone.unwrap_or(0),
+        entry,
+    })
 }
 
 fn entry(words: &[&str]) -> Result<Entry, String> {
@@ -564,7 +581,7 @@ fn entry(words: &[&str]) -> Result<Entry, String> {
             "ASSURED" => assured = true,
             "UNREPLIED" => replied = false,
             _ if word.starts_with(|c: char| c.is_ascii_digit()) => {
-                timeout = Some(parse_number(word)?)
+                timeout = Some(parse_number(word)?);
             }
             _ if word.contains('=') => {
                 let count = word

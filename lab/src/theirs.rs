@@ -39,8 +39,11 @@ fn play_case(case: &Case, linux: &mut Linux) -> io::Result<Vec<Mismatch>> {
         sleep(Duration::from_nanos(step.at).saturating_sub(start.elapsed()));
         let outcome = linux.send(&step.packet.bytes())?;
         let seen = Observation {
-            class: class(&outcome).to_owned(),
-            entry: linux.get(original_of(step).into(), 0)?,
+            class: match outcome.taken && outcome.class.is_some() && !outcome.passed {
+                true => "dropped".to_owned(),
+                false => class(&outcome).to_owned(),
+            },
+            entry: linux.get(original_of(step).into(), step.expected.zone)?,
         };
         if !step.expected.agrees(&seen) {
             mismatches.push(Mismatch {

@@ -135,14 +135,13 @@ impl Sctp {
     ) -> Result<SctpState, Option<Reason>> {
         let refuse = Err(Some(Reason::SctpTag));
         let own = self.tags[direction.index()];
-        let peers = self.tags[direction.other().index()];
+        let reflected = match chunk.has_peers_tag() {
+            true => self.tags[direction.other().index()],
+            false => own,
+        };
         match chunk.kind {
             chunk::INIT if tag != 0 => return refuse,
-            chunk::ABORT | chunk::SHUTDOWN_COMPLETE => {
-                if tag != if chunk.has_peers_tag() { peers } else { own } {
-                    return refuse;
-                }
-            }
+            chunk::ABORT | chunk::SHUTDOWN_COMPLETE if tag != reflected => return refuse,
             chunk::COOKIE_ECHO if tag != own => return refuse,
             // The handshake is over: later INITs are not those of a collision.
             chunk::COOKIE_ACK => self.inits = [false; 2],

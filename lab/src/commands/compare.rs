@@ -130,7 +130,7 @@ fn play(
             }
             // The device refuses what no IP packet can be.
             Err(error) if error.kind() == std::io::ErrorKind::InvalidInput => {
-                totals.passed_over += 1
+                totals.passed_over += 1;
             }
             Err(error) => return Err(error.to_string()),
         }

@@ -51,6 +51,9 @@ pub struct Linux {
     table: Table,
 }
 
+/// The router's own address: what is sent to it is delivered, not forwarded.
+const OWN_ADDRESS: &str = "10.99.0.1/32";
+
 /// Log groups of the rule set.
 const TAKEN: u16 = 1;
 const CLASSED: u16 = 2;
@@ -69,6 +72,9 @@ const RULES: &str = "table inet lab {
   ip dscp 1 notrack
   ip dscp 5 ct zone set 5
   ip dscp 6 ct original zone set 6
+  ip6 dscp 1 notrack
+  ip6 dscp 5 ct zone set 5
+  ip6 dscp 6 ct original zone set 6
  }
  chain classed { type filter hook prerouting priority -150; policy accept;
   ct state invalid log prefix \"invalid\" group 2
@@ -117,6 +123,7 @@ impl Linux {
         for (name, value) in SETTINGS {
             set(name, value)?;
         }
+        run("ip", &["address", "add", OWN_ADDRESS, "dev", "in"], "")?;
         run("ip", &["route", "add", "default", "dev", "out"], "")?;
         run("ip", &["-6", "route", "add", "default", "dev", "out"], "")?;
         run("nft", &["-f", "-"], LAST)?;

@@ -106,3 +106,145 @@ static TRANSITIONS: [[[Move; 10]; 6]; 2] = [
         [IV, IV, IV, IV, IV, IV, IV, IV, IV, IV],
     ],
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::packet::Segment;
+    use flag::{ACK, CWR, ECE, FIN, PSH, RST, SYN, URG};
+
+    const CLASSES: [(&str, Class); 6] = [
+        ("syn", Class::Syn),
+        ("synack", Class::SynAck),
+        ("fin", Class::Fin),
+        ("ack", Class::Ack),
+        ("rst", Class::Rst),
+        ("none", Class::None),
+    ];
+
+    const STATES: [(&str, TcpState); 10] = [
+        ("NONE", TcpState::None),
+        ("SS", TcpState::SynSent),
+        ("SR", TcpState::SynRecv),
+        ("ES", TcpState::Established),
+        ("FW", TcpState::FinWait),
+        ("CW", TcpState::CloseWait),
+        ("LA", TcpState::LastAck),
+        ("TW", TcpState::TimeWait),
+        ("CL", TcpState::Close),
+        ("S2", TcpState::SynSent2),
+    ];
+
+    /// What Linux 6 does in each cell; `ig` for ignored, `iv` for invalid.
+    const LINUX: [(Direction, &str); 2] = [
+        (
+            Direction::Original,
+            "        NONE SS SR ES FW CW LA TW CL S2
+             syn     SS  SS ig ig ig ig ig SS SS S2
+             synack  iv  iv SR iv iv iv iv iv iv SR
+             fin     iv  iv FW FW LA LA LA TW CL iv
+             ack     ES  iv ES ES CW CW TW TW CL iv
+             rst     iv  CL CL CL CL CL CL CL CL CL
+             none    iv  iv iv iv iv iv iv iv iv iv",
+        ),
+        (
+            Direction::Reply,
+            "        NONE SS SR ES FW CW LA TW CL S2
+             syn     iv  S2 iv iv iv iv iv SS iv S2
+             synack  iv  SR ig ig ig ig ig ig ig SR
+             fin     iv  iv FW FW LA LA LA TW CL iv
+             ack     iv  ig SR ES CW CW TW TW CL ig
+             rst     iv  CL CL CL CL CL CL CL CL CL
+             none    iv  iv iv iv iv iv iv iv iv iv",
+        ),
+    ];
+
+    fn named<T: Copy>(list: &[(&str, T)], name: &str) -> Option<T> {
+        let found = list.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| *value)
+    }
+
+    fn cell(name: &str) -> Move {
+        match name {
+            "ig" => Move::Ignore,
+            "iv" => Move::Invalid,
+            _ => Move::To(named(&STATES, name).expect("a state")),
+        }
+    }
+
+    #[test]
+    fn every_cell_is_that_of_linux() {
+        let mut cells = 0;
+        for (direction, grid) in LINUX {
+            let mut rows = grid.lines();
+            let states = rows.next().unwrap_or_default().split_whitespace();
+            let states = states.map(|name| named(&STATES, name).expect("a state"));
+            for row in rows {
+                let mut words = row.split_whitespace();
+                let class = words.next().and_then(|name| named(&CLASSES, name));
+                let class = class.expect("a class");
+                for (state, word) in states.clone().zip(words) {
+                    let found = transition(direction, class, state);
+                    assert_eq!(found, cell(word), "{direction:?} {class:?} {state:?}");
+                    cells += 1;
+                }
+            }
+        }
+        assert_eq!(cells, 2 * 6 * 10);
+    }
+
+    const LETTERS: [(char, u8); 6] = [
+        ('F', FIN),
+        ('S', SYN),
+        ('R', RST),
+        ('P', PSH),
+        ('A', ACK),
+        ('U', URG),
+    ];
+
+    fn flags(letters: &str) -> u8 {
+        let set = LETTERS
+            .iter()
+            .filter(|(letter, _)| letters.contains(*letter));
+        set.fold(0, |sum, (_, bit)| sum | bit)
+    }
+
+    #[test]
+    fn of_64_combinations_of_flags_18_are_legal() {
+        let legal = ["S", "SU", "SA", "R", "RA", "FA", "FAU", "A", "AU"].map(flags);
+        let mut count = 0;
+        for combination in 0..64 {
+            let expected = legal.contains(&(combination & !PSH));
+            for congestion in [0, ECE, CWR, ECE | CWR] {
+                let found = are_legal(combination | congestion);
+                assert_eq!(found, expected, "{combination:#04x}, {congestion:#04x}");
+            }
+            count += u32::from(expected);
+        }
+        assert_eq!(count, 18);
+    }
+
+    #[test]
+    fn the_class_of_64_combinations_goes_by_rst_syn_fin_ack() {
+        for combination in 0..64 {
+            let mut bytes = [0; 20];
+            bytes[12] = 5 << 4;
+            bytes[13] = combination;
+            let segment = Segment {
+                bytes: &bytes,
+                len: bytes.len(),
+            };
+            let header = Header::parse(segment).expect("a header");
+            let set = |letter| combination & flags(letter) != 0;
+            let expected = match (set("R"), set("S"), set("F"), set("A")) {
+                (true, _, _, _) => Class::Rst,
+                (_, true, _, true) => Class::SynAck,
+                (_, true, _, false) => Class::Syn,
+                (_, _, true, _) => Class::Fin,
+                (_, _, _, true) => Class::Ack,
+                _ => Class::None,
+            };
+            assert_eq!(Class::of(&header), expected, "{combination:#04x}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+# The commands of this project. `just --list` shows them; CONTRIBUTING.md says when to use which.
+
+# List the recipes
+default:
+    @just --list
+
+# Build everything, as it is released
+build:
+    cargo build --workspace --release
+
+# All tests
+test:
+    cargo test --workspace
+
+# Clippy, with every warning an error
+lint:
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# Format the sources
+fmt:
+    cargo fmt --all
+    cargo fmt --manifest-path no-std/Cargo.toml
+    cargo fmt --manifest-path fuzz/Cargo.toml
+
+# The libraries' documentation, with every warning an error
+doc:
+    RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+# Licences, advisories, sources (cargo install --locked cargo-deny)
+deny:
+    cargo deny --workspace check
+
+# Link the engine without the standard library
+no-std:
+    cargo build --locked --manifest-path no-std/Cargo.toml --target-dir target/no-std
+
+# Fuzz packet, track or capture for a time (cargo install --locked cargo-fuzz); the captures are seeds
+fuzz TARGET SECONDS="60":
+    mkdir -p fuzz/corpus/{{TARGET}}
+    RUSTC_BOOTSTRAP=1 cargo fuzz run -s none {{TARGET}} fuzz/corpus/{{TARGET}} captures -- -max_total_time={{SECONDS}}
+
+# All that has to pass before a change goes in
+ci:
+    .ci/run
