@@ -26,6 +26,8 @@ pub struct Craft {
     pub extensions: Vec<u8>,
     /// The rule that applies to it before it is tracked.
     pub rule: Rule,
+    /// Whether the IPv4 header checksum is wrong.
+    pub wrong_ip_sum: bool,
 }
 
 /// What the rule set does with a packet before it is tracked. The packet says it in its DSCP.
@@ -73,6 +75,7 @@ impl Craft {
             cut: None,
             extensions: Vec::new(),
             rule: Rule::None,
+            wrong_ip_sum: false,
         }
     }
 }
@@ -221,6 +224,9 @@ impl Craft {
             }
         };
         self.stamp(&mut bytes);
+        if self.wrong_ip_sum && self.ends.src.is_ipv4() {
+            bytes[10] ^= 0x55;
+        }
         bytes
     }
 

@@ -321,10 +321,12 @@ impl Duel {
             state: event.state,
             status: event.status,
         });
+        // Here it may be past its deadline and not collected yet.
+        let is_gone = |original| self.expired.contains(&original) || self.entry(original).is_none();
         let ran_out = |happening: &Happening| {
             happening.kind == linux::EventKind::Destroy
-                && self.expired.contains(&happening.original)
                 && !ours.contains(happening)
+                && is_gone(happening.original)
         };
         happenings.filter(|happening| !ran_out(happening)).collect()
     }

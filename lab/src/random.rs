@@ -93,6 +93,10 @@ pub fn sequence(rng: &mut Rng, number: u32, with_udplite: bool) -> Vec<Move> {
             }
             _ => flow.ends,
         };
+        if rng.one_in(20) {
+            moves.extend(fragments(rng, ends, &packet));
+            continue;
+        }
         let wait = match rng.weighted(&[40, 3, 2, 1]) {
             0 => 0,
             1 => rng.below(20) * MILLISECOND,
@@ -106,6 +110,39 @@ pub fn sequence(rng: &mut Rng, number: u32, with_udplite: bool) -> Vec<Move> {
         });
     }
     moves
+}
+
+/// A packet in two or three pieces, in any order; now and then one is missing, comes twice or overlaps.
+fn fragments(rng: &mut Rng, flow: Ends, packet: &Craft) -> Vec<Move> {
+    let header = if packet.ends.src.is_ipv6() { 40 } else { 20 };
+    let len = packet.bytes().len() - header;
+    let id = rng.next() as u32 & 0xffff;
+    let cut = |rng: &mut Rng| rng.below(len as u64 / 8 + 1) as usize * 8;
+    let (one, two) = (cut(rng), cut(rng));
+    let (first, second) = (one.min(two), one.max(two));
+    let mut ranges = vec![(0, first), (first, second), (second, len)];
+    ranges.retain(|(from, to)| from < to);
+    match rng.below(12) {
+        0 => ranges.push((0, first.max(8))),
+        1 => ranges.push((first.saturating_sub(8), second)),
+        2 => drop(ranges.pop()),
+        _ => {}
+    }
+    if rng.one_in(2) {
+        ranges.reverse();
+    }
+    if ranges.len() > 1 && rng.one_in(3) {
+        ranges.rotate_left(1);
+    }
+    let piece = |(from, to)| Move {
+        wait: 0,
+        flow,
+        packet: Craft {
+            fragment: Some((from, to, id)),
+            ..packet.clone()
+        },
+    };
+    ranges.into_iter().map(piece).collect()
 }
 
 const fn reverse(ends: Ends) -> Ends {
@@ -137,9 +174,10 @@ fn flow(rng: &mut Rng, number: u32, index: u16, is_v6: bool, with_udplite: bool)
         }
     };
     let port = 40_000 + if rng.one_in(4) { 0 } else { index };
+    let same_host = rng.one_in(40);
     let ends = Ends {
         src: SocketAddr::new(host(0), if rng.one_in(20) { 80 } else { port }),
-        dst: SocketAddr::new(host(1), 80),
+        dst: SocketAddr::new(host(u8::from(!same_host)), 80),
     };
     let ends = if rng.one_in(3) { reverse(ends) } else { ends };
     let kind = match rng.weighted(&[60, 10, if with_udplite { 3 } else { 0 }, 8, 14, 3, 2]) {

@@ -17,7 +17,8 @@
 //! given, the entry: state (`-` for protocols without), seconds to expiry (one less is as good, since
 //! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`, the zone
 //! (of the original direction) as `zone=N` if it is not 0; or
-//! `gone` if there must be no entry. Without an entry behind the class, none is looked at.
+//! `gone` if there must be no entry. Without an entry behind the class, none is looked at. Where we
+//! differ from Linux on purpose, `ours:` follows with what the engine is expected to do instead.
 //!
 //! `case` begins anew with an empty table and at time 0, so that one file can show several sides of
 //! one behaviour. `sysctl` and `flow` hold for the whole file.
@@ -32,7 +33,7 @@
 //!
 //! Any packet may have `from=ADDRESS` and `to=ADDRESS`, other than the flow's; `cut=N`: only the
 //! first N bytes behind the IP header; `frag=FROM-TO/ID`: only those bytes, as one fragment;
-//! `rule=notrack`, `rule=zone5` or `rule=orig6`: what the rule set does with it before it is tracked;
+//! `ipsum=wrong`: a wrong IPv4 header checksum; `rule=notrack`, `rule=zone5` or `rule=orig6`: what the rule set does with it before it is tracked;
 //! `behind=HEADER,…` of `hop`, `routing`, `dest` and `auth`: IPv6 extension headers.
 
 use std::collections::BTreeMap;
@@ -72,6 +73,8 @@ pub struct Step {
     pub packet: Craft,
     /// What is expected of it.
     pub expected: Expected,
+    /// What is expected of the engine, where that is meant to be something else.
+    pub ours: Option<Expected>,
 }
 
 /// What is expected of a packet.
@@ -234,6 +237,10 @@ fn parse_bytes(text: &str) -> Result<Vec<u8>, String> {
 
 fn step(line: usize, text: &str, flows: &BTreeMap<u32, Ends>) -> Result<Step, String> {
     let (left, right) = text.split_once("=>").ok_or("no => in this line")?;
+    let (linux, ours) = match right.split_once("ours:") {
+        Some((linux, ours)) => (linux, Some(ours)),
+        None => (right, None),
+    };
     let (time, packet) = left.trim().split_once(' ').ok_or("no packet")?;
     let seconds: f64 = time.parse().map_err(|_| format!("{time}: no time"))?;
     let mut words = packet.split_whitespace();
@@ -245,7 +252,8 @@ fn step(line: usize, text: &str, flows: &BTreeMap<u32, Ends>) -> Result<Step, St
         at: (seconds * 1e9).round() as u64,
         flow,
         packet: craft(direction, &words, flows)?,
-        expected: expected(right)?,
+        expected: expected(linux)?,
+        ours: ours.map(expected).transpose()?,
     })
 }
 
@@ -333,6 +341,11 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
     let fragment = fields.take("frag").map(fragment).transpose()?;
     let cut = fields.take("cut").map(parse_number).transpose()?;
     let rule = fields.take("rule").map(rule).transpose()?;
+    let wrong_ip_sum = match fields.take("ipsum") {
+        None | Some("right") => false,
+        Some("wrong") => true,
+        Some(other) => return Err(format!("ipsum={other}: right or wrong")),
+    };
     let behind = fields
         .take("behind")
         .map(|names| extensions(names, ends))
@@ -349,6 +362,7 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
         cut,
         extensions: behind.unwrap_or_default(),
         rule: rule.unwrap_or_default(),
+        wrong_ip_sum,
     })
 }
 

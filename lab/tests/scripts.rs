@@ -33,6 +33,8 @@ fn main() {
         trials.push(Trial::test(name.clone(), move || play_ours(&engine)).with_kind("engine"));
         trials.push(Trial::test(name, move || kernels.play(kernel)).with_kind("kernel"));
     }
+    let mut arguments = arguments;
+    arguments.test_threads.get_or_insert(KERNELS);
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -56,6 +58,14 @@ fn read(file: &Path) -> Result<(String, Script), Failed> {
     let script = Script::parse(&text).map_err(|(line, why)| format!("{name}:{line}: {why}"))?;
     if !text.starts_with("# ") {
         return Err("the first line must say what the script shows".into());
+    }
+    let mut steps = script.cases.iter().flat_map(|case| &case.steps);
+    let differs = steps.any(|step| step.ours.is_some());
+    let is_among_differences = file
+        .components()
+        .any(|part| part.as_os_str() == "differences");
+    if differs != is_among_differences {
+        return Err("differences from Linux are in the folder `differences`, and only they".into());
     }
     Ok((text, script))
 }

@@ -94,6 +94,7 @@ pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
                 totals: &mut totals,
                 linux: &mut linux,
                 number: &mut number,
+                replays: 0,
             };
             round.run(&mut rng)?;
         }
@@ -165,6 +166,8 @@ struct Round<'a> {
     totals: &'a mut Totals,
     linux: &'a mut Linux,
     number: &'a mut u32,
+    /// Sequences played again.
+    replays: u32,
 }
 
 impl Round<'_> {
@@ -347,11 +350,17 @@ impl Round<'_> {
         self.linux
             .forget_events()
             .map_err(|error| error.to_string())?;
+        self.replays += 1;
         let mut duel = self.duel()?;
         for (at, step) in moves.iter().enumerate() {
             std::thread::sleep(Duration::from_nanos(step.wait));
+            let mut step = step.clone();
+            // The kernel may still hold fragments of the last time.
+            if let Some((_, _, id)) = &mut step.packet.fragment {
+                *id = (*id + self.replays * 7919) & 0xffff;
+            }
             match duel
-                .play(step, self.linux)
+                .play(&step, self.linux)
                 .map_err(|error| error.to_string())?
             {
                 Found::Same => {}

@@ -106,6 +106,9 @@ const SETTINGS: &[(&str, &str)] = &[
     ("net/ipv4/conf/all/accept_source_route", "1"),
     ("net/ipv4/conf/in/accept_source_route", "1"),
     ("net/ipv6/conf/in/accept_source_route", "1"),
+    // Unfinished datagrams of one test must not stand in the way of the next.
+    ("net/ipv4/ipfrag_high_thresh", "268435456"),
+    ("net/netfilter/nf_conntrack_frag6_high_thresh", "268435456"),
     ("net/netfilter/nf_conntrack_acct", "1"),
     ("net/netfilter/nf_conntrack_events", "1"),
 ];
