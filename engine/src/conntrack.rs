@@ -181,7 +181,12 @@ impl Conntrack {
             .defrag
             .push(packet, fragment, zone_id, &self.config, now)
         {
-            defrag::Outcome::Whole(datagram) => self.begin_datagram(zone, &datagram, now),
+            defrag::Outcome::Whole(datagram) => {
+                self.stats.reassembled += 1;
+                let Datagram { bytes, len } = &datagram;
+                self.begin_defragmented(zone, Segment { bytes, len: *len }, now)
+            }
+            defrag::Outcome::Stray => self.begin_defragmented(zone, packet.ip, now),
             defrag::Outcome::Refused(reason) => Begin::Done(self.refuse(reason)),
             defrag::Outcome::Held => {
                 self.stats.fragments_held += 1;
@@ -191,13 +196,9 @@ impl Conntrack {
         }
     }
 
-    fn begin_datagram(&mut self, zone: Zone, datagram: &Datagram, now: Time) -> Begin {
-        self.stats.reassembled += 1;
-        let whole = Segment {
-            bytes: &datagram.bytes,
-            len: datagram.len,
-        };
-        match ip::parse_reassembled(whole) {
+    /// Goes on with a packet in which a fragment header means nothing any more.
+    fn begin_defragmented(&mut self, zone: Zone, datagram: Segment<'_>, now: Time) -> Begin {
+        match ip::parse_reassembled(datagram) {
             Ok(packet) => self.classify(zone, &packet, now),
             Err(reason) => Begin::Done(self.refuse(reason)),
         }

@@ -42,6 +42,8 @@ pub(crate) enum Outcome {
     Held,
     Whole(Datagram),
     Refused(Reason),
+    /// It goes on as it is, as if it were no fragment.
+    Stray,
 }
 
 /// Queues of one address family.
@@ -115,6 +117,9 @@ enum Trouble {
     Duplicate,
     Bad,
     Poison,
+    /// IPv6: not the last, and yet not a multiple of eight bytes long. Linux discards the datagram and
+    /// lets this piece go on by itself.
+    Odd,
 }
 
 impl Defrag {
@@ -218,13 +223,14 @@ impl Family {
                 }
             }
             Err(trouble) => {
-                if matches!(trouble, Trouble::Poison) || queue.pieces.is_empty() {
+                if matches!(trouble, Trouble::Poison | Trouble::Odd) || queue.pieces.is_empty() {
                     self.close(key);
                 }
-                Outcome::Refused(match trouble {
-                    Trouble::Duplicate => Reason::FragmentDuplicate,
-                    Trouble::Bad | Trouble::Poison => Reason::FragmentBad,
-                })
+                match trouble {
+                    Trouble::Duplicate => Outcome::Refused(Reason::FragmentDuplicate),
+                    Trouble::Bad | Trouble::Poison => Outcome::Refused(Reason::FragmentBad),
+                    Trouble::Odd => Outcome::Stray,
+                }
             }
         }
     }
@@ -274,7 +280,7 @@ impl Queue {
         }
         if fragment.more && !end.is_multiple_of(8) {
             if !is_v4 {
-                return Err(Trouble::Poison);
+                return Err(Trouble::Odd);
             }
             end &= !7;
         }

@@ -37,6 +37,10 @@ pub(crate) struct Random {
     #[arg(long, default_value_t = 1)]
     seeds: u64,
 
+    /// Stop at the first difference, without making it short
+    #[arg(long)]
+    first: bool,
+
     /// Where to write scripts of what differs
     #[arg(long, default_value = ".", value_name = "FOLDER")]
     output: PathBuf,
@@ -44,6 +48,8 @@ pub(crate) struct Random {
 
 /// Sequences side by side.
 const SIDE_BY_SIDE: usize = 3_000;
+/// Differences after which there is no point in looking for more.
+const ENOUGH: u64 = 4;
 /// Sequences with the same knobs.
 const ROUND: u64 = 30_000;
 
@@ -58,9 +64,8 @@ struct Totals {
 }
 
 impl Totals {
-    /// Differences after which there is no point in looking for more.
     const fn has_enough(&self) -> bool {
-        self.differences >= 4
+        self.differences >= ENOUGH
     }
 }
 
@@ -90,6 +95,7 @@ pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
                 end,
                 most,
                 seed,
+                first: arguments.first,
                 output: &arguments.output,
                 totals: &mut totals,
                 linux: &mut linux,
@@ -162,6 +168,7 @@ struct Round<'a> {
     end: Instant,
     most: u64,
     seed: u64,
+    first: bool,
     output: &'a Path,
     totals: &'a mut Totals,
     linux: &'a mut Linux,
@@ -260,7 +267,15 @@ impl Round<'_> {
 
     fn differs(&mut self, moves: &[Move], accounts: &[Account; 2]) -> Result<(), String> {
         self.totals.differences += 1;
-        println!("difference {}:", self.totals.differences);
+        let Totals {
+            steps, differences, ..
+        } = self.totals;
+        println!("difference {differences} after {steps} packets:");
+        if self.first {
+            self.totals.differences = ENOUGH;
+            show(accounts);
+            return Ok(());
+        }
         let (moves, accounts) = self.shrink(moves.to_vec(), accounts.clone())?;
         show(&accounts);
         let seen = self.accounts_of_the_kernel(&moves)?;
