@@ -38,7 +38,11 @@ use crate::verdict::{Action, Class, Reason, Verdict};
 /// Entries that one call of [`Conntrack::advance`] looks at, at most.
 const EXPIRED_AT_ONCE: usize = 4096;
 
-/// Names an entry of a table for as long as that lives.
+/// Entries looked at, at most, to make room in a full table by collecting what ran out.
+const COLLECTED_WHEN_FULL: usize = 64;
+
+/// Names an entry of a table for as long as that lives. (One of the same tuple that follows it in the
+/// same place has the same name.)
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Handle {
     pub(crate) slot: u32,
@@ -110,17 +114,30 @@ impl Conntrack {
         }
     }
 
-    /// Tells the time, and collects entries and fragments that ran out. Returns whether all were
-    /// collected; if not, call again: each call does a bounded amount of work.
+    /// Tells the time, and collects entries and fragments that ran out. Returns whether all that are
+    /// due were looked at; if not, call again: each call does a bounded amount of work.
     pub fn advance(&mut self, now: Time) -> bool {
         let now = self.tick(now);
         self.stats.fragments_expired += self.defrag.advance(now);
-        self.table.move_some();
-        let mut budget = EXPIRED_AT_ONCE;
-        while let Some(slot) = self.table.next_expired(now, &mut budget) {
+        self.move_some();
+        self.collect(EXPIRED_AT_ONCE)
+    }
+
+    /// Removes entries that ran out, looking at no more than `budget`. Returns whether that was enough.
+    fn collect(&mut self, mut budget: usize) -> bool {
+        while let Some(slot) = self.table.next_expired(self.now, &mut budget) {
             self.remove(slot, Cause::Expired);
         }
         budget > 0
+    }
+
+    /// A step of the move to an index of another size.
+    fn move_some(&mut self) {
+        self.table.move_some();
+        while let Some(slot) = self.table.homeless() {
+            self.stats.count(Reason::ChainTooLong);
+            self.remove(slot, Cause::EarlyDrop);
+        }
     }
 
     /// When [`advance`](Conntrack::advance) should be called next; calling it earlier or more often
@@ -148,7 +165,7 @@ impl Conntrack {
     pub fn track_in(&mut self, zone: Zone, packet: &Packet<'_>, now: Time) -> Verdict {
         match self.begin(zone, packet, now) {
             Begin::Done(verdict) => verdict,
-            Begin::New(unconfirmed) => self.confirm(unconfirmed, now),
+            Begin::New(unconfirmed) => self.confirm(unconfirmed, self.now),
         }
     }
 
@@ -472,9 +489,14 @@ impl Conntrack {
         })
     }
 
-    fn is_full(&self) -> bool {
+    /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
+    fn is_full(&mut self) -> bool {
         let max = limit(&self.config);
-        max != 0 && self.table.len() >= max
+        if max == 0 || self.table.len() < max {
+            return false;
+        }
+        self.collect(COLLECTED_WHEN_FULL);
+        self.table.len() >= max
     }
 
     /// The second phase: puts a new connection into the table.
@@ -494,11 +516,10 @@ impl Conntrack {
         if self.reply_is_taken(&unconfirmed) {
             return self.refuse(Reason::Clash);
         }
-        while self.is_full() {
+        if self.is_full() {
             let Some(victim) = self.table.victim() else {
                 return self.refuse(Reason::TableFull);
             };
-            self.stats.early_drop += 1;
             self.remove(victim, Cause::EarlyDrop);
         }
         self.insert(unconfirmed, now)
@@ -542,6 +563,7 @@ impl Conntrack {
         if changes.has(Changes::PROTOINFO) {
             verdict.state = entry.proto.state().name();
         }
+        self.move_some();
         let Ok(slot) = self.table.insert(entry, probe.key, extra) else {
             return self.refuse(Reason::ChainTooLong);
         };
@@ -579,8 +601,12 @@ impl Conntrack {
     }
 
     pub(crate) fn remove(&mut self, slot: u32, cause: Cause) {
-        if cause == Cause::Expired {
-            self.stats.expired += 1;
+        let has_run_out = self.table.slab[slot].deadline <= self.now;
+        let cause = if has_run_out { Cause::Expired } else { cause };
+        match cause {
+            Cause::Expired => self.stats.expired += 1,
+            Cause::EarlyDrop => self.stats.early_drop += 1,
+            Cause::Refused | Cause::Reopened | Cause::Deleted | Cause::Flushed => {}
         }
         self.emit(EventKind::Destroy(cause), Changes::default(), slot);
         self.table.remove(slot);

@@ -158,6 +158,9 @@ impl Conntrack {
     /// With `nf_conntrack_events` at 2, connections opened before this tell nothing all their lives.
     pub fn set_event_capacity(&mut self, capacity: usize) {
         self.event_capacity = capacity;
+        if capacity > 0 {
+            self.stats.events_lost += self.events.len().saturating_sub(capacity) as u64;
+        }
         self.events.truncate(capacity);
     }
 

@@ -22,6 +22,7 @@ const CHUNK: usize = 1 << 14;
 struct Chunk {
     entries: Vec<Entry>,
     wide: Option<Box<[[u128; 2]]>>,
+    /// Nanoseconds plus one; 0 is none.
     starts: Option<Box<[u64]>>,
 }
 
@@ -104,7 +105,7 @@ impl Slab {
     pub(crate) fn start(&self, slot: u32) -> Option<Time> {
         let starts = self.chunks[slot as usize / CHUNK].starts.as_ref()?;
         let nanos = starts[slot as usize % CHUNK];
-        (nanos != 0).then(|| Time::from_nanos(nanos))
+        nanos.checked_sub(1).map(Time::from_nanos)
     }
 
     pub(crate) fn set_start(&mut self, slot: u32, start: Option<Time>) {
@@ -113,7 +114,8 @@ impl Slab {
             return;
         }
         let starts = starts.get_or_insert_with(|| vec![0; CHUNK].into_boxed_slice());
-        starts[slot as usize % CHUNK] = start.map_or(0, Time::as_nanos);
+        let plus_one = |start: Time| start.as_nanos().saturating_add(1);
+        starts[slot as usize % CHUNK] = start.map_or(0, plus_one);
     }
 }
 

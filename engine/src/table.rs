@@ -17,6 +17,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::string::String;
+use alloc::vec::Vec;
 
 use crate::connection::{Connection, Status};
 use crate::entry::Entry;
@@ -28,6 +29,8 @@ use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
 
+/// Places in a bucket of the index.
+const PLACES: usize = 8;
 /// Entries for each bucket of eight places: three quarters full.
 const ENTRIES_PER_BUCKET: usize = 6;
 /// Buckets moved to a new index at each step.
@@ -63,6 +66,8 @@ pub(crate) struct Table {
     unanswered: SlotSet,
     unassured: SlotSet,
     extras: BTreeMap<u32, Extra>,
+    /// Entries for which a new index had no place.
+    homeless: Vec<u32>,
     len: u32,
 }
 
@@ -79,6 +84,7 @@ impl Table {
             unanswered: SlotSet::default(),
             unassured: SlotSet::default(),
             extras: BTreeMap::new(),
+            homeless: Vec::new(),
             len: 0,
         }
     }
@@ -182,20 +188,6 @@ impl Table {
         let key = self.key(slot);
         self.remove_key(slot, key);
         self.wheel.remove(&mut self.slab, slot);
-        self.forget(slot);
-    }
-
-    fn remove_key(&mut self, slot: u32, key: Key) {
-        let hash = self.hash_of(key);
-        if !self.index.remove(hash, slot)
-            && let Some((old, _)) = &mut self.old_index
-        {
-            old.remove(hash, slot);
-        }
-    }
-
-    /// The part of a removal that the wheel has no part in.
-    fn forget(&mut self, slot: u32) {
         self.unanswered.remove(slot);
         self.unassured.remove(slot);
         if self.slab[slot].has(Entry::EXTRA)
@@ -205,6 +197,15 @@ impl Table {
         }
         self.slab.remove(slot);
         self.len -= 1;
+    }
+
+    fn remove_key(&mut self, slot: u32, key: Key) {
+        let hash = self.hash_of(key);
+        if !self.index.remove(hash, slot)
+            && let Some((old, _)) = &mut self.old_index
+        {
+            old.remove(hash, slot);
+        }
     }
 
     /// After an entry's deadline was written.
@@ -319,15 +320,16 @@ impl Table {
             if self.index.find(hash, |other| other == slot).is_none()
                 && self.index.insert(hash, slot).is_err()
             {
-                self.resize_for(slot);
+                self.homeless.push(slot);
+                return;
             }
         }
     }
 
-    /// A key that does not fit into the new index: very rare, since that is made large enough.
-    fn resize_for(&mut self, slot: u32) {
-        self.wheel.remove(&mut self.slab, slot);
-        self.forget(slot);
+    /// An entry for which the new index has no place: very rare, since that is made large enough. It
+    /// cannot be found any more and must be removed at once.
+    pub(crate) fn homeless(&mut self) -> Option<u32> {
+        self.homeless.pop()
     }
 
     pub(crate) fn key(&self, slot: u32) -> Key {
@@ -392,5 +394,8 @@ impl Table {
 
 /// Buckets for `max` entries, and for at least `places` places.
 fn buckets_for(max: u32, places: usize) -> usize {
-    (max as usize).div_ceil(ENTRIES_PER_BUCKET).max(places / 8)
+    /// A very small index would be too lumpy.
+    const SPARE: usize = 4;
+    let wanted = (max as usize).div_ceil(ENTRIES_PER_BUCKET) + SPARE;
+    wanted.max(places / PLACES)
 }
