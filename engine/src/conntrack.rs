@@ -38,6 +38,8 @@ use crate::verdict::{Action, Class, Reason, Verdict};
 /// Entries that one call of [`Conntrack::advance`] looks at, at most.
 const EXPIRED_AT_ONCE: usize = 4096;
 
+/// Unfinished datagrams that one call throws away, at most.
+const QUEUES_AT_ONCE: usize = 256;
 /// Entries looked at, at most, to make room in a full table by collecting what ran out.
 const COLLECTED_WHEN_FULL: usize = 64;
 
@@ -117,10 +119,12 @@ impl Conntrack {
     /// Tells the time, and collects entries and fragments that ran out. Returns whether all that are
     /// due were looked at; if not, call again: each call does a bounded amount of work.
     pub fn advance(&mut self, now: Time) -> bool {
-        let now = self.tick(now);
-        self.stats.fragments_expired += self.defrag.advance(now);
+        self.now = self.now.max(now);
+        let now = self.now;
+        let no_more_fragments = self.defrag.advance(now, QUEUES_AT_ONCE);
+        self.stats.fragments_expired += self.defrag.take_expired();
         self.move_some();
-        self.collect(EXPIRED_AT_ONCE)
+        self.collect(EXPIRED_AT_ONCE) && no_more_fragments
     }
 
     /// Removes entries that ran out, looking at no more than `budget`. Returns whether that was enough.
@@ -564,7 +568,7 @@ impl Conntrack {
             verdict.state = entry.proto.state().name();
         }
         self.move_some();
-        let Ok(slot) = self.table.insert(entry, probe.key, extra) else {
+        let Ok(slot) = self.table.insert(entry, probe.key, extra, now) else {
             return self.refuse(Reason::ChainTooLong);
         };
         let start = self.config.flag(Knob::Timestamp).then_some(now);

@@ -20,7 +20,7 @@ pub(crate) struct Entry {
     pub(crate) ends: u64,
     /// [`Key::parts`](crate::hash::Key::parts).
     pub(crate) parts: u64,
-    /// When it runs out. Before confirmation: seconds from then.
+    /// When it runs out; set at confirmation.
     pub(crate) deadline: Time,
     pub(crate) status: Status,
     pub(crate) bits: u8,

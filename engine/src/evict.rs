@@ -4,8 +4,8 @@
 //! ASSURED connections are in neither. A set is a bitmap with two levels of summary above it, so that
 //! the next member after a place is found by looking at a few words, however few members there are.
 //!
-//! The place moves on behind each victim, and a freed slot is used again next, so under a flood the
-//! victims go round the table: about the oldest goes first.
+//! The place moves on behind each victim, and the slot freed last is used again first, so under a
+//! flood the victims go round the table: about the oldest goes first.
 
 use alloc::vec::Vec;
 

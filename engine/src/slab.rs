@@ -18,6 +18,9 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Entries in a chunk: 2 MiB of them.
 const CHUNK: usize = 1 << 14;
 
+/// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
+const RESERVED_AT_MOST: u32 = 1 << 24;
+
 #[derive(Debug, Default)]
 struct Chunk {
     entries: Vec<Entry>,
@@ -42,8 +45,12 @@ impl Slab {
         }
     }
 
-    /// Reserves room for `slots` entries in all.
+    /// Reserves room for `slots` entries in all, or for as many as may be wanted soon.
     pub(crate) fn reserve(&mut self, slots: u32) {
+        self.grow(slots.min(RESERVED_AT_MOST));
+    }
+
+    fn grow(&mut self, slots: u32) {
         while self.chunks.len() * CHUNK < slots as usize {
             self.chunks.push(Chunk {
                 entries: Vec::with_capacity(CHUNK),
@@ -68,7 +75,7 @@ impl Slab {
         if slot == NONE {
             return None;
         }
-        self.reserve(slot + 1);
+        self.grow(slot + 1);
         self.chunks[slot as usize / CHUNK].entries.push(entry);
         self.used += 1;
         Some(slot)

@@ -13,8 +13,6 @@ pub struct Stats {
     pub expired: u64,
     /// Entries evicted for newer ones.
     pub early_drop: u64,
-    /// Entries made by hand.
-    pub insert: u64,
     /// Clashes resolved.
     pub clash_resolve: u64,
     /// Datagrams put together from fragments.
@@ -25,7 +23,7 @@ pub struct Stats {
     pub fragments_expired: u64,
     /// Packets exempt from tracking.
     pub untracked: u64,
-    /// Times that went backwards and were clamped.
+    /// Packets whose time lay before one already told, and was clamped.
     pub clock_backwards: u64,
     /// Events lost because nobody read them.
     pub events_lost: u64,
@@ -39,7 +37,6 @@ impl Default for Stats {
             confirmed: 0,
             expired: 0,
             early_drop: 0,
-            insert: 0,
             clash_resolve: 0,
             reassembled: 0,
             fragments_held: 0,

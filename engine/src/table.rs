@@ -69,6 +69,8 @@ pub(crate) struct Table {
     /// Entries for which a new index had no place.
     homeless: Vec<u32>,
     len: u32,
+    /// Places of the index that the entries take: some have two keys.
+    keys: usize,
 }
 
 impl Table {
@@ -86,6 +88,7 @@ impl Table {
             extras: BTreeMap::new(),
             homeless: Vec::new(),
             len: 0,
+            keys: 0,
         }
     }
 
@@ -117,7 +120,10 @@ impl Table {
             && entry.parts == key.parts
             && key.wide.is_none_or(|wide| self.slab.wide(slot) == wide);
         if is_key {
-            let is_original = probe.flipped == entry.has(Entry::FLIPPED) && !probe.mirrored;
+            // Where both ends are equal, the first packet has no successors in its direction, unless
+            // the zone, which is in the key, tells the directions apart.
+            let has_directions = !probe.mirrored || entry.has(Entry::TWO_KEYS);
+            let is_original = has_directions && probe.flipped == entry.has(Entry::FLIPPED);
             if is_original {
                 return Some(Direction::Original);
             }
@@ -138,9 +144,13 @@ impl Table {
         mut entry: Entry,
         key: Key,
         extra: Option<Extra>,
+        now: Time,
     ) -> Result<u32, Full> {
-        if self.len as usize >= self.index.buckets() * ENTRIES_PER_BUCKET {
+        if self.keys >= self.index.buckets() * ENTRIES_PER_BUCKET {
             self.resize(self.index.buckets() * 2);
+        }
+        if self.len == 0 {
+            self.wheel.start(now);
         }
         let reply = extra.as_ref().and_then(|extra| extra.reply);
         if extra.is_some() {
@@ -150,10 +160,14 @@ impl Table {
             entry.bits |= Entry::TWO_KEYS;
         }
         let slot = self.slab.insert(entry).ok_or(Full)?;
-        if let Err(full) = self.add_keys(slot, key, reply) {
-            self.slab.remove(slot);
-            return Err(full);
+        if self.add_keys(slot, key, reply).is_err() {
+            self.resize(self.index.buckets() * 2);
+            if let Err(full) = self.add_keys(slot, key, reply) {
+                self.slab.remove(slot);
+                return Err(full);
+            }
         }
+        self.keys += 1 + usize::from(reply.is_some());
         if let Some(wide) = key.wide {
             self.slab.set_wide(slot, wide);
         }
@@ -187,6 +201,7 @@ impl Table {
     pub(crate) fn remove(&mut self, slot: u32) {
         let key = self.key(slot);
         self.remove_key(slot, key);
+        self.keys -= 1;
         self.wheel.remove(&mut self.slab, slot);
         self.unanswered.remove(slot);
         self.unassured.remove(slot);
@@ -194,16 +209,17 @@ impl Table {
             && let Some(reply) = self.extras.remove(&slot).and_then(|extra| extra.reply)
         {
             self.remove_key(slot, reply.key);
+            self.keys -= 1;
         }
         self.slab.remove(slot);
         self.len -= 1;
     }
 
+    /// While the index is being moved, a key may be in both.
     fn remove_key(&mut self, slot: u32, key: Key) {
         let hash = self.hash_of(key);
-        if !self.index.remove(hash, slot)
-            && let Some((old, _)) = &mut self.old_index
-        {
+        self.index.remove(hash, slot);
+        if let Some((old, _)) = &mut self.old_index {
             old.remove(hash, slot);
         }
     }
@@ -278,7 +294,8 @@ impl Table {
     /// Makes room for `max` entries and lets the index have at least `buckets` places.
     pub(crate) fn reserve(&mut self, max: u32, places: usize) {
         self.slab.reserve(max);
-        let wanted = buckets_for(max.max(self.len), places);
+        let keys = u32::try_from(self.keys).unwrap_or(u32::MAX);
+        let wanted = buckets_for(max.max(keys), places);
         if wanted != self.index.buckets() {
             self.resize(wanted);
         }
@@ -310,6 +327,9 @@ impl Table {
 
     /// An entry with two keys is met once for each: whichever is not there yet is put in.
     fn move_slot(&mut self, slot: u32) {
+        if self.slab.get(slot).is_none() {
+            return;
+        }
         let main = self.key(slot);
         let reply = self.extra(slot).and_then(|extra| extra.reply);
         for key in [Some(main), reply.map(|reply| reply.key)]
@@ -395,7 +415,9 @@ impl Table {
 /// Buckets for `max` entries, and for at least `places` places.
 fn buckets_for(max: u32, places: usize) -> usize {
     /// A very small index would be too lumpy.
-    const SPARE: usize = 4;
-    let wanted = (max as usize).div_ceil(ENTRIES_PER_BUCKET) + SPARE;
-    wanted.max(places / PLACES)
+    const LEAST: usize = 8;
+    /// 256 MiB of them; a table that needs more gets them as it fills.
+    const MOST_AT_FIRST: usize = 1 << 22;
+    let wanted = (max as usize).div_ceil(ENTRIES_PER_BUCKET);
+    wanted.max(places / PLACES).clamp(LEAST, MOST_AT_FIRST)
 }

@@ -1,8 +1,8 @@
 //! The timing wheel: which entries may have run out, without looking at all of them.
 //!
 //! Three levels of 64 lists (Varghese and Lauck, "Hashed and Hierarchical Timing Wheels", 1987). A
-//! list of level 0 covers 2²⁷ ns (134 ms), of level 1 8.6 s, of level 2 550 s; what is farther away
-//! than level 2 reaches (9.8 hours) is put into its last list and looked at again then.
+//! list of level 0 covers 2²⁴ ns (17 ms), of level 1 1.07 s, of level 2 69 s; what is farther away
+//! than level 2 reaches (73 minutes) is put into its last list and looked at again then.
 //!
 //! *Lazy re-arm.* A packet that prolongs a connection only writes the entry's deadline. The entry
 //! stays in its list, which is never later than the deadline; when the list falls due, the entry is
@@ -22,7 +22,7 @@ use crate::time::Time;
 const LEVELS: usize = 3;
 const LISTS: u64 = 64;
 /// Nanoseconds of a list of each level, as powers of two.
-const SHIFT: [u32; LEVELS] = [27, 33, 39];
+const SHIFT: [u32; LEVELS] = [24, 30, 36];
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
@@ -38,6 +38,14 @@ impl Wheel {
             heads: [[NONE; LISTS as usize]; LEVELS],
             occupied: [0; LEVELS],
             hands: [0; LEVELS],
+        }
+    }
+
+    /// Begins at a moment, while all lists are empty.
+    pub(crate) fn start(&mut self, now: Time) {
+        for (level, shift) in SHIFT.into_iter().enumerate() {
+            let hand = (now.as_nanos() >> shift) + u64::from(level > 0);
+            self.hands[level] = self.hands[level].max(hand);
         }
     }
 

@@ -172,6 +172,12 @@ impl Duel {
         })
     }
 
+    /// Packets that the engine counted as invalid, and as ICMP errors.
+    pub fn counts(&self) -> (u64, u64) {
+        let stats = self.conntrack.stats();
+        (stats.invalid(), stats.error())
+    }
+
     /// The reason that the engine gave for the last packet.
     pub const fn last_reason(&self) -> Option<&'static str> {
         self.reason

@@ -297,17 +297,15 @@ fn hop_by_hop(missing: Missing) -> Reason {
 
 /// Reads a packet quoted in an ICMP error: headers only, and the lengths in them do not count. A
 /// fragment other than the first has no transport header.
-pub(crate) fn parse_quoted(quoted: Segment<'_>) -> Result<Packet<'_>, Reason> {
+pub(crate) fn parse_quoted(quoted: Segment<'_>, is_v4: bool) -> Result<Packet<'_>, Reason> {
     let quote = |missing| match missing {
         Missing::Absent => Reason::IcmpQuote,
         Missing::Snapped => Reason::Snapped,
     };
-    let [first] = quoted.array(0).map_err(quote)?;
-    let is_v4 = first >> 4 == 4;
     let mut packet = if is_v4 {
         let fixed: [u8; IPV4_MIN] = quoted.array(0).map_err(quote)?;
         let word = u16::from_be_bytes([fixed[6], fixed[7]]);
-        let header_len = usize::from(first & 15) * 4;
+        let header_len = usize::from(fixed[0] & 15) * 4;
         if word & OFFSET_MASK != 0 || header_len > quoted.len {
             return Err(Reason::IcmpQuote);
         }

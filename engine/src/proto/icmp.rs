@@ -7,7 +7,7 @@
 use super::{Scene, Step};
 use crate::config::{Config, Knob};
 use crate::packet::icmp::{HEADER_LEN, Header};
-use crate::packet::{Missing, Packet, Segment, checksum, ip};
+use crate::packet::{Missing, Packet, checksum, ip};
 use crate::tuple::{Addresses, Protocol, icmp_is_request, invert_parts};
 use crate::verdict::Reason;
 
@@ -69,7 +69,7 @@ fn examine_v4(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
         return Err(Reason::IcmpType);
     }
     if header.is_v4_error() {
-        return quote(packet.l4.skip(HEADER_LEN));
+        return quote(packet, HEADER_LEN);
     }
     Ok(Message::Query)
 }
@@ -90,7 +90,7 @@ fn examine_v6(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
         return redirect(packet);
     }
     if header.is_v6_error() {
-        return quote(l4.skip(HEADER_LEN));
+        return quote(packet, HEADER_LEN);
     }
     Ok(Message::Query)
 }
@@ -110,12 +110,14 @@ fn redirect(packet: &Packet<'_>) -> Result<Message, Reason> {
     if option[0] != OPTION_REDIRECTED_HEADER {
         return Ok(Message::Query);
     }
-    quote(options.skip(HEADER_LEN))
+    quote(packet, REDIRECT_LEN + HEADER_LEN)
 }
 
-/// Reads a quoted packet. Its lengths are those of the quotation: routers send as much as they like.
-fn quote(quoted: Segment<'_>) -> Result<Message, Reason> {
-    let packet = ip::parse_quoted(quoted)?;
+/// Reads the packet that an error quotes, which is of the same family. Its lengths are those of the
+/// quotation: routers send as much as they like.
+fn quote(error: &Packet<'_>, offset: usize) -> Result<Message, Reason> {
+    let is_v4 = matches!(error.addresses, Addresses::V4 { .. });
+    let packet = ip::parse_quoted(error.l4.skip(offset), is_v4)?;
     if packet.unusable.is_some() {
         return Err(Reason::IcmpQuote);
     }

@@ -90,6 +90,7 @@ pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
                 linux.set(name, value)?;
             }
             linux.flush().map_err(|error| error.to_string())?;
+            let unclear_before = totals.unclear;
             let mut round = Round {
                 knobs,
                 end,
@@ -101,6 +102,8 @@ pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
                 linux: &mut linux,
                 number: &mut number,
                 replays: 0,
+                ours: Counts::default(),
+                unclear_before,
             };
             round.run(&mut rng)?;
         }
@@ -116,12 +119,10 @@ pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
 
 /// Knobs of a round: the defaults in one of three, otherwise a mixture, with short timeouts.
 fn knobs(rng: &mut Rng) -> Vec<(String, String)> {
-    let short = |rng: &mut Rng, usual: u64| {
-        if rng.one_in(3) {
-            1 + rng.below(4)
-        } else {
-            usual
-        }
+    let short = |rng: &mut Rng, usual: u64| match rng.below(6) {
+        0 | 1 => 1 + rng.below(4),
+        2 => rng.pick(&[100, 280, 450, 700]),
+        _ => usual,
     };
     let is_usual = rng.one_in(3);
     let mut flag = |default: u64, one_in: u64| match !is_usual && rng.one_in(one_in) {
@@ -175,10 +176,30 @@ struct Round<'a> {
     number: &'a mut u32,
     /// Sequences played again.
     replays: u32,
+    ours: Counts,
+    unclear_before: u64,
+}
+
+/// What both count.
+#[derive(PartialEq, Eq, Debug, Default)]
+struct Counts {
+    invalid: u64,
+    error: u64,
+}
+
+impl Counts {
+    fn add(&mut self, running: &Option<Running>) {
+        if let Some(running) = running {
+            let (invalid, error) = running.duel.counts();
+            self.invalid += invalid;
+            self.error += error;
+        }
+    }
 }
 
 impl Round<'_> {
     fn run(&mut self, rng: &mut Rng) -> Result<(), String> {
+        let before = self.linux.stats().map_err(|error| error.to_string())?;
         let mut running: Vec<Option<Running>> = Vec::new();
         let mut ready = BinaryHeap::new();
         let mut begun = 0;
@@ -200,6 +221,7 @@ impl Round<'_> {
                 && Instant::now() < self.end
                 && self.totals.steps < self.most
                 && !self.totals.has_enough();
+            self.ours.add(&running[slot]);
             running[slot] = None;
             self.totals.sequences += 1;
             // Not worth waiting for the last few.
@@ -211,6 +233,30 @@ impl Round<'_> {
                 begun += 1;
                 ready.push(Reverse((Instant::now(), slot)));
             }
+        }
+        running.iter().for_each(|running| self.ours.add(running));
+        self.compare_counters(&before)
+    }
+
+    /// The kernel counts for its whole namespace, so its counters can be compared only where it saw
+    /// nothing that the engine did not.
+    fn compare_counters(&mut self, before: &[u64; 16]) -> Result<(), String> {
+        const INVALID: usize = 4;
+        const ERROR: usize = 12;
+        let after = self.linux.stats().map_err(|error| error.to_string())?;
+        let theirs = Counts {
+            invalid: after[INVALID] - before[INVALID],
+            error: after[ERROR] - before[ERROR],
+        };
+        let is_comparable = self.replays == 0 && self.totals.unclear == self.unclear_before;
+        if is_comparable && self.ours != theirs {
+            self.totals.differences += 1;
+            let (steps, ours) = (self.totals.steps, &self.ours);
+            println!(
+                "difference {} after {steps} packets:",
+                self.totals.differences
+            );
+            println!("    counters of a round: engine {ours:?}, kernel {theirs:?}");
         }
         Ok(())
     }

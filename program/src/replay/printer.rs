@@ -112,7 +112,7 @@ impl<'a> Printer<'a> {
             entries: conntrack.len() as u64,
             found: 0,
             invalid: counted.invalid(),
-            insert: counted.insert,
+            insert: 0,
             insert_failed: counted.insert_failed(),
             drop: counted.drop(),
             early_drop: counted.early_drop,
