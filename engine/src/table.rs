@@ -416,8 +416,8 @@ impl Table {
 fn buckets_for(max: u32, places: usize) -> usize {
     /// A very small index would be too lumpy.
     const LEAST: usize = 8;
-    /// 256 MiB of them; a table that needs more gets them as it fills.
-    const MOST_AT_FIRST: usize = 1 << 22;
+    /// 32 MiB of them; a table that needs more gets them as it fills.
+    const MOST_AT_FIRST: usize = 1 << 19;
     let wanted = (max as usize).div_ceil(ENTRIES_PER_BUCKET);
     wanted.max(places / PLACES).clamp(LEAST, MOST_AT_FIRST)
 }

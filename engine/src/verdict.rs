@@ -153,12 +153,14 @@ reasons! {
     IpTruncated "ip_truncated" IpLayer,
     /// The IPv4 header checksum is wrong.
     IpChecksum "ip_checksum" IpLayer,
-    /// A source address that no host may send from (multicast, IPv4-mapped).
-    IpSource "ip_source" IpLayer,
+    /// An IPv6 address that no packet carries there: a multicast or IPv4-mapped source, multicast of
+    /// scope 0 as destination.
+    IpAddress "ip_address" IpLayer,
     /// An IPv6 hop-by-hop option that is malformed or asks for the packet to be discarded.
     HopByHop "hop_by_hop" IpLayer,
 
-    /// A fragment that overlaps another, lies about its end, or is empty.
+    /// A fragment that overlaps another, lies about its end, is empty or lacks its header; or the last
+    /// of a datagram that mixes packets with and without congestion notification.
     FragmentBad "fragment_bad" Fragment,
     /// A fragment that repeats another.
     FragmentDuplicate "fragment_duplicate" Fragment,

@@ -199,13 +199,14 @@ impl Duel {
             entries[0] = linux.get(original, 0)?;
             self.own.insert(original);
         }
+        let events = self.our_events(now);
         if outcome.lost || before.elapsed().as_nanos() > STALL_NS {
             return Ok(Found::Unclear);
         }
         let ours = Account {
             class,
             entries: [original.and_then(|original| self.entry(original)), None],
-            events: self.our_events(now),
+            events,
             reason,
         };
         let theirs = Account {

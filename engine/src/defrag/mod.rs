@@ -166,7 +166,9 @@ fn key(packet: &Packet<'_>, fragment: Fragment, zone: u16) -> Key {
 impl Family {
     fn open(&mut self, key: Key, deadline: Time) {
         self.opened += 1;
-        self.queues.insert(key, Queue::new(deadline, self.opened));
+        let queue = Queue::new(deadline, self.opened);
+        self.memory += queue.memory();
+        self.queues.insert(key, queue);
         self.deadlines.insert((deadline, self.opened), key);
         self.senders.entry(key.src).or_default().queues += 1;
     }
@@ -214,6 +216,7 @@ impl Family {
             return Outcome::Refused(Reason::FragmentMemory);
         };
         let before = queue.memory();
+        let is_v4 = matches!(packet.addresses, Addresses::V4 { .. });
         let outcome = queue.insert(packet, fragment);
         self.memory += queue.memory() - before;
         let (is_whole, is_empty) = (queue.is_whole(), queue.is_empty());
@@ -224,7 +227,7 @@ impl Family {
                 None => Outcome::Refused(Reason::FragmentBad),
             },
             Err(trouble) => {
-                if matches!(trouble, Trouble::Poison | Trouble::Odd) || is_empty {
+                if matches!(trouble, Trouble::Poison | Trouble::Odd) || (is_empty && is_v4) {
                     self.close(key);
                 }
                 match trouble {

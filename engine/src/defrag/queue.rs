@@ -15,7 +15,7 @@ use crate::packet::{Fragment, Packet, checksum};
 use crate::time::Time;
 use crate::tuple::Addresses;
 
-/// What a fragment costs beside its bytes.
+/// What a fragment costs beside its bytes, and a queue beside its fragments.
 const OVERHEAD: usize = 512;
 const PAYLOAD_MAX: u32 = 65_535;
 
@@ -30,6 +30,8 @@ pub(super) struct Queue {
     len: u32,
     has_last: bool,
     received: u32,
+    /// A bit for each value of the congestion notification seen.
+    ecn: u8,
     /// Headers of the fragment at offset 0.
     header: Option<Vec<u8>>,
     /// End and bytes by offset.
@@ -61,10 +63,11 @@ impl Queue {
             deadline,
             number,
             sender_count: 0,
-            memory: 0,
+            memory: OVERHEAD,
             len: 0,
             has_last: false,
             received: 0,
+            ecn: 0,
             header: None,
             pieces: BTreeMap::new(),
             runs: BTreeMap::new(),
@@ -120,6 +123,7 @@ impl Queue {
             .to_vec();
         self.memory += bytes.len() + OVERHEAD;
         self.received += end - offset;
+        self.ecn |= 1 << fragment.ecn;
         self.pieces.insert(offset, Piece { end, bytes });
         if offset == 0 {
             let header = header(packet, fragment);
@@ -177,7 +181,13 @@ impl Queue {
         Ok(())
     }
 
+    /// The datagram, if it can be one. A mixture of pieces that take part in congestion notification
+    /// and pieces that do not is none (RFC 3168, 5.3).
     pub(super) fn assemble(self, packet: &Packet<'_>) -> Option<Datagram> {
+        const TAKES_NO_PART: u8 = 1;
+        if self.ecn & TAKES_NO_PART != 0 && self.ecn != TAKES_NO_PART {
+            return None;
+        }
         let mut bytes = self.header?;
         let header_len = bytes.len();
         let len = header_len + self.len as usize;

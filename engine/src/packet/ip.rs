@@ -21,6 +21,8 @@ pub(crate) struct Fragment {
     pub(crate) header_len: usize,
     /// IPv6: where in those headers the number of the next header stands.
     pub(crate) next_header_at: usize,
+    /// Congestion notification (RFC 3168).
+    pub(crate) ecn: u8,
 }
 
 const IPV4_MIN: usize = 20;
@@ -33,6 +35,7 @@ const ROUTING: u8 = 43;
 const FRAGMENT: u8 = 44;
 const AUTHENTICATION: u8 = 51;
 const NO_NEXT_HEADER: u8 = 59;
+const FRAGMENT_LEN: usize = 8;
 const DESTINATION: u8 = 60;
 
 /// Reads the IP packet that begins at `ip`.
@@ -101,6 +104,7 @@ fn parse_v4(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
             more: fragment_word & MORE_FRAGMENTS != 0,
             header_len,
             next_header_at: 0,
+            ecn: fixed[1] & 3,
         }),
         unusable: None,
     })
@@ -113,11 +117,12 @@ fn parse_v6(ip: Segment<'_>, may_be_fragment: bool) -> Result<Packet<'_>, Reason
     let ip = trim(ip, IPV6_MIN + payload_len)?;
     let src = be128(&fixed, 8);
     let dst = be128(&fixed, 24);
-    if src >> 120 == 0xff || src >> 32 == 0xffff {
-        return Err(Reason::IpSource);
-    }
-    if next == HOP_BY_HOP {
-        check_hop_by_hop(ip)?;
+    if may_be_fragment {
+        // Once for each packet that arrives, and not again for what is put together from several.
+        check_addresses(src, dst)?;
+        if next == HOP_BY_HOP {
+            check_hop_by_hop(ip)?;
+        }
     }
     let mut packet = Packet {
         addresses: Addresses::V6 { src, dst },
@@ -130,6 +135,15 @@ fn parse_v6(ip: Segment<'_>, may_be_fragment: bool) -> Result<Packet<'_>, Reason
     };
     walk_extensions(&mut packet, may_be_fragment)?;
     Ok(packet)
+}
+
+/// No packet comes from a multicast or IPv4-mapped address, and none goes to multicast of scope 0.
+fn check_addresses(src: u128, dst: u128) -> Result<(), Reason> {
+    let to_scope_0 = dst >> 120 == 0xff && (dst >> 112) & 15 == 0;
+    if src >> 120 == 0xff || src >> 32 == 0xffff || to_scope_0 {
+        return Err(Reason::IpAddress);
+    }
+    Ok(())
 }
 
 fn be128(fixed: &[u8; IPV6_MIN], offset: usize) -> u128 {
@@ -153,60 +167,81 @@ fn walk_extensions(packet: &mut Packet<'_>, mut may_be_fragment: bool) -> Result
     let mut next_at = 6;
     let mut offset = IPV6_MIN;
     while is_extension(next) {
-        let start = match ip.array::<2>(offset) {
-            Ok(start) if next != NO_NEXT_HEADER => start,
-            Err(Missing::Snapped) => return Err(Reason::Snapped),
-            _ => {
-                packet.unusable = Some(Reason::NoTransport);
-                return Ok(());
-            }
-        };
-        if next == FRAGMENT {
-            let fragment = read_fragment(ip, offset, next_at, start[0])?;
-            if may_be_fragment && fragment.is_some() {
-                packet.protocol = Protocol(start[0]);
-                packet.l4 = ip.skip(offset + 8);
-                packet.fragment = fragment;
-                return Ok(());
-            }
-            if fragment.is_some_and(|fragment| fragment.offset != 0) {
-                packet.unusable = Some(Reason::NoTransport);
-                return Ok(());
-            }
+        if next == FRAGMENT && may_be_fragment {
             may_be_fragment = false;
+            if let Some((protocol, fragment)) = read_fragment(ip, offset, next_at)? {
+                packet.protocol = Protocol(protocol);
+                packet.l4 = ip.skip(offset + FRAGMENT_LEN);
+                packet.fragment = Some(fragment);
+                return Ok(());
+            }
         }
+        let Some((following, len)) = step_over(ip, offset, next)? else {
+            packet.unusable = Some(Reason::NoTransport);
+            return Ok(());
+        };
         next_at = offset;
-        offset += extension_len(next, start[1]);
-        next = start[0];
+        offset += len;
+        next = following;
     }
     packet.protocol = Protocol(next);
     packet.l4 = ip.skip(offset);
     Ok(())
 }
 
+/// What follows an extension header, and its length; `None` where the chain ends: the header is cut
+/// short, says that nothing follows, or belongs to a fragment that is not the first.
+fn step_over(ip: Segment<'_>, offset: usize, kind: u8) -> Result<Option<(u8, usize)>, Reason> {
+    let ends = |missing| match missing {
+        Missing::Absent => Ok(None),
+        Missing::Snapped => Err(Reason::Snapped),
+    };
+    if kind == NO_NEXT_HEADER {
+        return Ok(None);
+    }
+    if kind == FRAGMENT {
+        return match ip.array(offset) {
+            Ok([_, _, high, low]) if u16::from_be_bytes([high, low]) & !7 != 0 => Ok(None),
+            Ok([next, ..]) => Ok(Some((next, FRAGMENT_LEN))),
+            Err(missing) => ends(missing),
+        };
+    }
+    match ip.array(offset) {
+        Ok([next, len]) => Ok(Some((next, extension_len(kind, len)))),
+        Err(missing) => ends(missing),
+    }
+}
+
 /// RFC 8200, section 4; the authentication header counts in units of four bytes (RFC 4302).
 fn extension_len(kind: u8, len: u8) -> usize {
     let len = usize::from(len);
     match kind {
-        FRAGMENT => 8,
         AUTHENTICATION => (len + 2) * 4,
         _ => (len + 1) * 8,
     }
 }
 
-/// The fragment header at `offset`; `None` if it is to be treated as any other extension, because
-/// it is cut short or because a first fragment lacks the headers that it must have (RFC 8200, 4.5).
+/// The fragment header at `offset` and the number of what it carries; `None` if it is to be treated
+/// as any other extension, because a first fragment lacks the headers that it must have (RFC 8200,
+/// 4.5), or because the chain ended before it.
 fn read_fragment(
     ip: Segment<'_>,
     offset: usize,
     next_header_at: usize,
-    next: u8,
-) -> Result<Option<Fragment>, Reason> {
-    let bytes: [u8; 8] = match ip.array(offset) {
-        Ok(bytes) => bytes,
-        Err(Missing::Absent) => return Ok(None),
-        Err(Missing::Snapped) => return Err(Reason::Snapped),
-    };
+) -> Result<Option<(u8, Fragment)>, Reason> {
+    if offset > ip.len || ip.len == IPV6_MIN {
+        return Ok(None);
+    }
+    if let Ok([next, _, high, low]) = ip.array(offset)
+        && u16::from_be_bytes([high, low]) & !7 == 0
+        && lacks_headers(ip, offset + FRAGMENT_LEN, next)
+    {
+        return Ok(None);
+    }
+    let bytes: [u8; FRAGMENT_LEN] = ip.array(offset).map_err(|missing| match missing {
+        Missing::Absent => Reason::FragmentBad,
+        Missing::Snapped => Reason::Snapped,
+    })?;
     let word = u16::from_be_bytes([bytes[2], bytes[3]]);
     let fragment = Fragment {
         id: u32::from_be_bytes([bytes[4], bytes[5], bytes[6], bytes[7]]),
@@ -214,21 +249,19 @@ fn read_fragment(
         more: word & 1 != 0,
         header_len: offset,
         next_header_at,
+        ecn: traffic_class(ip) & 3,
     };
-    let lacks_headers = fragment.offset == 0 && !has_first_headers(ip, offset + 8, next);
-    Ok((!lacks_headers).then_some(fragment))
+    Ok(Some((bytes[0], fragment)))
 }
 
-/// Whether a first fragment goes as far as its transport header.
-fn has_first_headers(ip: Segment<'_>, mut offset: usize, mut next: u8) -> bool {
+/// Whether the transport header of a first fragment is too short. A chain that breaks off before is
+/// none of this question's business.
+fn lacks_headers(ip: Segment<'_>, mut offset: usize, mut next: u8) -> bool {
     while is_extension(next) {
-        let Ok([following, len]) = ip.array::<2>(offset) else {
+        let Ok(Some((following, len))) = step_over(ip, offset, next) else {
             return false;
         };
-        if next == NO_NEXT_HEADER {
-            return true;
-        }
-        offset += extension_len(next, len);
+        offset += len;
         next = following;
     }
     let needed = match Protocol(next) {
@@ -236,7 +269,12 @@ fn has_first_headers(ip: Segment<'_>, mut offset: usize, mut next: u8) -> bool {
         Protocol::UDP | Protocol::ICMPV6 => 8,
         _ => 1,
     };
-    offset + needed <= ip.len
+    offset + needed > ip.len
+}
+
+fn traffic_class(ip: Segment<'_>) -> u8 {
+    ip.array(0)
+        .map_or(0, |[first, second]: [u8; 2]| first << 4 | second >> 4)
 }
 
 /// Hop-by-hop options are examined by every router (RFC 8200, 4.2 and 4.3). Jumbograms
@@ -245,45 +283,57 @@ fn check_hop_by_hop(ip: Segment<'_>) -> Result<(), Reason> {
     let [_, len] = ip.array(IPV6_MIN).map_err(hop_by_hop)?;
     let options = ip.skip(IPV6_MIN);
     let len = extension_len(HOP_BY_HOP, len);
-    let mut offset = 2;
-    let mut padding = 0;
+    let (mut offset, mut padding, mut count) = (2, 0, 0);
     if len > options.len {
         return Err(Reason::HopByHop);
     }
     while offset < len {
         let [kind] = options.array(offset).map_err(hop_by_hop)?;
-        if kind == 0 {
-            offset += 1;
-            padding += 1;
-        } else {
-            let [_, size] = options.array(offset).map_err(hop_by_hop)?;
-            let option = options.skip(offset);
-            offset += 2 + usize::from(size);
-            let pads = kind == 1;
-            padding = if pads {
-                padding + 2 + u16::from(size)
-            } else {
-                0
-            };
-            if offset > len || !is_acceptable_option(kind, size, option) {
-                return Err(Reason::HopByHop);
+        let size = match kind {
+            PAD_1 => 1,
+            _ => {
+                let [_, size] = options.array(offset).map_err(hop_by_hop)?;
+                2 + usize::from(size)
             }
-        }
-        if padding > 7 {
+        };
+        let is_padding = matches!(kind, PAD_1 | PAD_N);
+        padding = if is_padding { padding + size } else { 0 };
+        count += u32::from(!is_padding);
+        let is_good = offset + size <= len
+            && padding <= PADDING_MAX
+            && count <= OPTIONS_MAX
+            && is_acceptable_option(kind, size, offset, options.skip(offset));
+        if !is_good {
             return Err(Reason::HopByHop);
         }
+        offset += size;
     }
     Ok(())
 }
 
-fn is_acceptable_option(kind: u8, size: u8, option: Segment<'_>) -> bool {
+const PAD_1: u8 = 0;
+const PAD_N: u8 = 1;
+const ROUTER_ALERT: u8 = 5;
+/// CALIPSO (RFC 5570): a security label, which nobody here can check.
+const LABEL: u8 = 7;
+/// In-situ measurements (RFC 9486), aligned to four bytes.
+const IOAM: u8 = 0x31;
+const JUMBO: u8 = 0xc2;
+/// Linux's bounds against abuse.
+const PADDING_MAX: usize = 7;
+const OPTIONS_MAX: u32 = 8;
+
+fn is_acceptable_option(kind: u8, size: usize, offset: usize, option: Segment<'_>) -> bool {
     match kind {
-        1 => {
-            let filler = option.bytes.iter().skip(2).take(usize::from(size));
+        PAD_1 => true,
+        PAD_N => {
+            let filler = option.bytes.iter().take(size).skip(2);
             filler.copied().all(|byte| byte == 0)
         }
-        5 => size == 2,
-        0xc2 => false,
+        ROUTER_ALERT => size == 4,
+        LABEL | JUMBO => false,
+        IOAM => offset.is_multiple_of(4),
+        // The two highest bits say what to do with an unknown option: 0 is to skip it.
         _ => kind >> 6 == 0,
     }
 }

@@ -19,6 +19,8 @@ pub(crate) mod chunk {
 }
 
 const HEADER_LEN: usize = 12;
+/// An INIT or INIT_ACK without parameters.
+const INIT_LEN: usize = 20;
 
 /// The common header.
 #[derive(Clone, Copy, Debug)]
@@ -72,7 +74,13 @@ impl Iterator for Chunks<'_> {
     fn next(&mut self) -> Option<Chunk> {
         let [kind, flags, high, low] = self.rest.array(0).ok()?;
         let length = u16::from_be_bytes([high, low]);
-        let init_tag = self.rest.array(4).ok().map(u32::from_be_bytes);
+        let has_init = self.rest.len >= INIT_LEN;
+        let init_tag = self
+            .rest
+            .array(4)
+            .ok()
+            .filter(|_| has_init)
+            .map(u32::from_be_bytes);
         let padded = usize::from(length).next_multiple_of(4);
         let step = if length == 0 { self.rest.len } else { padded };
         self.rest = self.rest.skip(step);

@@ -86,8 +86,8 @@ fn examine_v6(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
     if header.is_v6_untracked() {
         return Ok(Message::Untracked);
     }
-    if header.kind == ICMPV6_REDIRECT && header.code == 0 {
-        return redirect(packet);
+    if header.kind == ICMPV6_REDIRECT {
+        return redirect(packet, header.code);
     }
     if header.is_v6_error() {
         return quote(packet, HEADER_LEN);
@@ -96,7 +96,13 @@ fn examine_v6(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
 }
 
 /// RFC 4861, 8.1: from a link-local router one hop away, with the redirected packet as first option.
-fn redirect(packet: &Packet<'_>) -> Result<Message, Reason> {
+fn redirect(packet: &Packet<'_>, code: u8) -> Result<Message, Reason> {
+    if packet.l4.len < REDIRECT_LEN {
+        return Err(Reason::IcmpRedirect);
+    }
+    if code != 0 {
+        return Ok(Message::Query);
+    }
     let options = packet.l4.skip(REDIRECT_LEN);
     let option: [u8; 2] = options.array(0).map_err(|_| Reason::IcmpRedirect)?;
     let hop_limit = packet.ip.array(7).map_or(0, |[hop_limit]| hop_limit);

@@ -5,7 +5,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use clap::Args;
-use ip_conntrack::{LinkType, Packet};
+use ip_conntrack::{Knob, LinkType, Packet};
 use ip_conntrack_link::Capture;
 use lab::duel::{self, Account, Duel, Found};
 use lab::linux::Linux;
@@ -38,18 +38,22 @@ struct Totals {
 }
 
 pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
-    let mut linux = Linux::new()?;
     let mut knobs = Vec::new();
     for setting in &arguments.sysctl {
         let (name, value) = setting.split_once('=').ok_or("--sysctl NAME=VALUE")?;
-        linux.set(name, value)?;
         knobs.push((name.to_owned(), value.to_owned()));
     }
-    knobs.push(("nf_conntrack_max".to_owned(), "1000000".to_owned()));
     let (mut packets, mut differences) = (0, 0);
     for file in &arguments.files {
-        linux.flush().map_err(|error| error.to_string())?;
-        let config = duel::config(&knobs).map_err(|error| error.to_string())?;
+        // A namespace for each capture: unfinished fragments of one are not those of the next.
+        let mut linux = Linux::new()?;
+        for (name, value) in &knobs {
+            linux.set(name, value)?;
+        }
+        let mut config = duel::config(&knobs).map_err(|error| error.to_string())?;
+        config
+            .set(Knob::Max, 1_000_000)
+            .map_err(|error| error.to_string())?;
         let mut duel = Duel::new(config, Instant::now());
         let mut totals = Totals::default();
         play(arguments, file, &mut duel, &mut linux, &mut totals)?;

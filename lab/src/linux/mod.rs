@@ -62,8 +62,8 @@ const PASSED: u16 = 3;
 /// Chains at the last priority are registered before any rule mentions conntrack: of two hooks of
 /// the same priority the later one runs first, so these run after entries are confirmed.
 const LAST: &str = "table inet lab {
- chain forwarded { type filter hook postrouting priority 2147483647; policy accept; log group 3; }
- chain delivered { type filter hook input priority 2147483647; policy accept; log group 3; }
+ chain forwarded { type filter hook postrouting priority 2147483647; policy accept; iifname \"in\" log group 3; }
+ chain delivered { type filter hook input priority 2147483647; policy accept; iifname \"in\" log group 3; }
 }";
 
 const RULES: &str = "table inet lab {

@@ -419,9 +419,9 @@ impl Tcp {
             self.last_direction = segment.direction;
             return Step::Invalid(reason);
         }
-        let left = deadline.secs_since(scene.now);
+        let left = i64::try_from(deadline.secs_since(scene.now)).unwrap_or(i64::MAX);
         let timeout = scene.config.get(Knob::TcpTimeoutUnacknowledged);
-        if left >= 120 && i64::try_from(left).is_ok_and(|left| left > timeout) {
+        if left >= 120 && is_longer(left, timeout) {
             return Step::Shorten(timeout, reason);
         }
         Step::Invalid(reason)
@@ -454,8 +454,9 @@ impl Tcp {
             if segment.class == Class::Syn && old == TcpState::SynSent {
                 return Step::Keep(None);
             }
-            if new == TcpState::Established {
-                timeout = timeout.min(config.get(Knob::TcpTimeoutUnacknowledged));
+            let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
+            if new == TcpState::Established && is_longer(timeout, unacknowledged) {
+                timeout = unacknowledged;
             }
         } else if !status.has(Status::ASSURED)
             && matches!(old, TcpState::SynRecv | TcpState::Established)
@@ -472,13 +473,13 @@ impl Tcp {
         let retrans = config.get(Knob::TcpTimeoutMaxRetrans);
         let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
         let has_unacknowledged = (self.flags[0] | self.flags[1]) & Peer::UNACKNOWLEDGED != 0;
-        if i64::from(self.repeats) >= config.get(Knob::TcpMaxRetrans) && full > retrans {
+        if i64::from(self.repeats) >= config.get(Knob::TcpMaxRetrans) && is_longer(full, retrans) {
             retrans
         } else if class == Class::Rst {
             config.get(Knob::TcpTimeoutClose)
-        } else if has_unacknowledged && full > unacknowledged {
+        } else if has_unacknowledged && is_longer(full, unacknowledged) {
             unacknowledged
-        } else if self.last_window == 0 && full > retrans {
+        } else if self.last_window == 0 && is_longer(full, retrans) {
             retrans
         } else {
             full
@@ -529,6 +530,12 @@ const fn is_closing(state: TcpState) -> bool {
             | TcpState::TimeWait
             | TcpState::Close
     )
+}
+
+/// Whether one timeout is longer than another. The kernel compares them without sign, so that -1,
+/// which ends an entry at once, counts as the longest.
+const fn is_longer(a: i64, b: i64) -> bool {
+    a as u64 > b as u64
 }
 
 /// Seconds that a connection of that state lives, if nothing else shortens its life.
