@@ -28,6 +28,8 @@ pub struct Craft {
     pub rule: Rule,
     /// Whether the IPv4 header checksum is wrong.
     pub wrong_ip_sum: bool,
+    /// Congestion notification, two bits.
+    pub ecn: u8,
 }
 
 /// What the rule set does with a packet before it is tracked. The packet says it in its DSCP.
@@ -76,6 +78,7 @@ impl Craft {
             extensions: Vec::new(),
             rule: Rule::None,
             wrong_ip_sum: false,
+            ecn: 0,
         }
     }
 }
@@ -232,12 +235,12 @@ impl Craft {
 
     /// Writes the DSCP that stands for the rule.
     fn stamp(&self, bytes: &mut [u8]) {
-        let dscp = self.rule as u8;
+        let class = (self.rule as u8) << 2 | self.ecn;
         if self.ends.src.is_ipv6() {
-            bytes[0] |= dscp >> 2;
-            bytes[1] |= dscp << 6;
-        } else if dscp != 0 {
-            bytes[1] = dscp << 2;
+            bytes[0] |= class >> 4;
+            bytes[1] |= class << 4;
+        } else if class != 0 {
+            bytes[1] = class;
             put_sum(&mut bytes[..20], 10, Sum::None, |_| 0);
             put_sum(&mut bytes[..20], 10, Sum::Right, |bytes| {
                 ones_complement(&[bytes])

@@ -66,6 +66,10 @@ pub struct Entry {
     pub mark: u32,
     /// Zone.
     pub zone: u16,
+    /// 128 labels.
+    pub labels: u128,
+    /// The helper's name.
+    pub helper: Option<String>,
 }
 
 impl Entry {
@@ -127,6 +131,8 @@ impl From<&Connection> for Entry {
             counters: counters.map(|counter| (counter.packets, counter.bytes)),
             mark: connection.mark,
             zone: connection.zone.id_of(Direction::Original),
+            labels: connection.labels,
+            helper: connection.helper.clone(),
         }
     }
 }

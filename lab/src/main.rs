@@ -25,7 +25,12 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let outcome = match Cli::parse().command {
+    let cli = Cli::parse();
+    if let Err(error) = lab::linux::prepare() {
+        eprintln!("lab: {error}");
+        return ExitCode::FAILURE;
+    }
+    let outcome = match cli.command {
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

@@ -33,7 +33,7 @@
 //!
 //! Any packet may have `from=ADDRESS` and `to=ADDRESS`, other than the flow's; `cut=N`: only the
 //! first N bytes behind the IP header; `frag=FROM-TO/ID`: only those bytes, as one fragment;
-//! `ipsum=wrong`: a wrong IPv4 header checksum; `rule=notrack`, `rule=zone5` or `rule=orig6`: what the rule set does with it before it is tracked;
+//! `ecn=N`: congestion notification; `ipsum=wrong`: a wrong IPv4 header checksum; `rule=notrack`, `rule=zone5` or `rule=orig6`: what the rule set does with it before it is tracked;
 //! `behind=HEADER,…` of `hop`, `routing`, `dest` and `auth`: IPv6 extension headers.
 
 use std::collections::BTreeMap;
@@ -341,6 +341,7 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
     let fragment = fields.take("frag").map(fragment).transpose()?;
     let cut = fields.take("cut").map(parse_number).transpose()?;
     let rule = fields.take("rule").map(rule).transpose()?;
+    let ecn = fields.take("ecn").map(parse_number).transpose()?;
     let wrong_ip_sum = match fields.take("ipsum") {
         None | Some("right") => false,
         Some("wrong") => true,
@@ -363,6 +364,7 @@ fn craft(direction: &str, words: &[&str], flows: &BTreeMap<u32, Ends>) -> Result
         extensions: behind.unwrap_or_default(),
         rule: rule.unwrap_or_default(),
         wrong_ip_sum,
+        ecn: ecn.unwrap_or(0),
     })
 }
 

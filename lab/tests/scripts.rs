@@ -14,6 +14,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const KERNELS: usize = 8;
 
 fn main() {
+    // What is not allowed here will be said by the first script.
+    let _ = lab::linux::prepare();
     let arguments = Arguments::from_args();
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts");
     let mut files = Vec::new();

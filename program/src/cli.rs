@@ -31,7 +31,7 @@ pub(crate) struct Replay {
     #[arg(long, value_enum, default_value_t = Format::NfConntrack)]
     pub(crate) format: Format,
 
-    /// What the conntrack, extended and xml forms and the event lines show beside
+    /// What the conntrack, extended and xml forms and the event lines show beside; the others ignore it
     #[arg(short, long, value_enum, value_delimiter = ',', value_name = "LIST")]
     pub(crate) output: Vec<Output>,
 
@@ -90,6 +90,8 @@ pub(crate) enum Output {
     Labels,
     /// When each event happened
     Timestamp,
+    /// The same as --format xml
+    Xml,
 }
 
 /// A moment of a capture.

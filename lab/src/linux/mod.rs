@@ -1,8 +1,8 @@
 //! A router of our own inside the running kernel: a network namespace, two TUN devices, a rule set
 //! that says what connection tracking made of each packet.
 //!
-//! *Set-up.* A namespace for this thread only (as root; otherwise with a user namespace around it, if
-//! the process has one thread), so nothing is left when the thread or process ends, however it ends.
+//! *Set-up.* A namespace for this thread only, so nothing is left when the thread or process ends,
+//! however it ends. Without root rights that takes a user namespace around it ([`prepare`]).
 //! Packets are written to the device `in`; a default route leads to the device `out`, which drops
 //! everything it is sent. Writing to a TUN device runs the whole way through the kernel before it
 //! returns.
@@ -262,14 +262,18 @@ fn class(prefix: &str) -> (String, Option<&'static str>) {
     (class.to_owned(), direction)
 }
 
-/// Puts the calling thread into a network namespace of its own.
-fn enter() -> Result<(), String> {
+/// Gives a process without root rights a user namespace, in which it may have network namespaces. To
+/// be called before there are threads; does nothing for root.
+///
+/// # Errors
+///
+/// This system does not allow it.
+pub fn prepare() -> Result<(), String> {
     let (uid, gid) = (geteuid(), getegid());
-    if uid.is_root() && unshare(CloneFlags::CLONE_NEWNET).is_ok() {
+    if uid.is_root() {
         return Ok(());
     }
-    let both = CloneFlags::CLONE_NEWUSER | CloneFlags::CLONE_NEWNET;
-    unshare(both).map_err(|error| format!("no network namespace: unshare: {error}"))?;
+    unshare(CloneFlags::CLONE_NEWUSER).map_err(|error| format!("no user namespace: {error}"))?;
     // Without it, an unprivileged user may not write the group map.
     let _ = fs::write("/proc/self/setgroups", "deny");
     let map = |file: &str, id: String| {
@@ -277,6 +281,11 @@ fn enter() -> Result<(), String> {
     };
     map("/proc/self/uid_map", format!("0 {uid} 1"))?;
     map("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+/// Puts the calling thread into a network namespace of its own.
+fn enter() -> Result<(), String> {
+    unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("no network namespace: {error}"))
 }
 
 fn tun(name: &str) -> Result<SyncDevice, String> {

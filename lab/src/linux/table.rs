@@ -19,11 +19,13 @@ const TUPLE_ORIG: u16 = 1;
 const TUPLE_REPLY: u16 = 2;
 const STATUS: u16 = 3;
 const PROTOINFO: u16 = 4;
+const HELP: u16 = 5;
 const TIMEOUT: u16 = 7;
 const MARK: u16 = 8;
 const COUNTERS_ORIG: u16 = 9;
 const COUNTERS_REPLY: u16 = 10;
 const ZONE: u16 = 18;
+const LABELS: u16 = 22;
 
 /// What a message about an entry says. Attributes that are not in it are `None`.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -227,6 +229,8 @@ fn entry(attributes: &[u8]) -> Option<Entry> {
         counters: [(0, 0); 2],
         mark: 0,
         zone: 0,
+        labels: 0,
+        helper: None,
     };
     for (kind, value) in Attributes(attributes) {
         match kind {
@@ -239,6 +243,8 @@ fn entry(attributes: &[u8]) -> Option<Entry> {
             COUNTERS_ORIG => entry.counters[0] = counters(value),
             COUNTERS_REPLY => entry.counters[1] = counters(value),
             ZONE => entry.zone = number(value) as u16,
+            LABELS => entry.labels = labels(value),
+            HELP => entry.helper = helper(value),
             _ => {}
         }
     }
@@ -254,6 +260,18 @@ const UNKNOWN: Ends = Ends {
     src_part: 0,
     dst_part: 0,
 };
+
+/// Up to sixteen bytes, the lowest bits first.
+fn labels(bytes: &[u8]) -> u128 {
+    let low_first = bytes.iter().rev();
+    low_first.fold(0, |sum, byte| sum << 8 | u128::from(*byte))
+}
+
+fn helper(bytes: &[u8]) -> Option<String> {
+    let (_, name) = Attributes(bytes).find(|(kind, _)| *kind == 1)?;
+    let name = std::str::from_utf8(name).ok()?;
+    Some(name.trim_end_matches('\0').to_owned())
+}
 
 fn counters(bytes: &[u8]) -> (u64, u64) {
     let mut counters = (0, 0);

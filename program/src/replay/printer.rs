@@ -26,7 +26,10 @@ pub(super) struct Printer<'a> {
 impl<'a> Printer<'a> {
     pub(super) fn new(arguments: &'a Replay) -> Printer<'a> {
         let asks = |what| arguments.output.contains(&what);
-        let format = arguments.format;
+        let format = match asks(Output::Xml) {
+            true => Format::Xml,
+            false => arguments.format,
+        };
         Printer {
             out: io::stdout().lock(),
             buffer: Vec::with_capacity(2 * CHUNK),
