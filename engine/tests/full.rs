@@ -337,3 +337,29 @@ proptest! {
         assert_eq!(conntrack.len(), model.len(), "what ran out is collected");
     }
 }
+
+#[test]
+fn a_packet_with_a_wrong_checksum_evicts_nobody_from_a_full_table() {
+    let mut conntrack = tracker(&[(Knob::Max, 2), (Knob::Checksum, 1)]);
+    ask(&mut conntrack, flow(1), START);
+    ask(&mut conntrack, flow(2), START);
+    let mut wrong = flow(3).tcp(SYN, 1, 0);
+    let last = wrong.len() - 4;
+    wrong[last] ^= 0x55;
+    let verdict = send(&mut conntrack, &wrong, START);
+    assert_eq!(verdict.reason, Some(Reason::TcpChecksum));
+    assert_eq!((conntrack.len(), conntrack.stats().early_drop), (2, 0));
+}
+
+#[test]
+fn an_assured_connection_that_is_closing_is_not_evicted_either() {
+    let mut conntrack = tracker(&[(Knob::Max, 1)]);
+    connect(&mut conntrack, flow(1), START);
+    let fin = flow(1).tcp(FIN | ACK, 1001, 5001);
+    send(&mut conntrack, &fin, START);
+    for _ in 0..100 {
+        let verdict = send(&mut conntrack, &flow(2).udp(1), START);
+        assert_eq!(verdict.reason, Some(Reason::TableFull));
+    }
+    assert!(has(&conntrack, flow(1), Protocol::TCP));
+}
