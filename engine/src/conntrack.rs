@@ -20,19 +20,19 @@
 use alloc::collections::VecDeque;
 
 use crate::config::{Config, Knob};
-use crate::connection::{Counters, Status};
+use crate::confirm::Unconfirmed;
+use crate::connection::Status;
 use crate::defrag::{self, Datagram, Defrag};
 use crate::entry::Entry;
 use crate::event::{Cause, Changes, Event, EventKind};
-use crate::hash::{Hasher, Probe};
+use crate::hash::Hasher;
 use crate::packet::{Packet, Segment, checksum, ip};
 use crate::proto::icmp::{self, Message, Quote};
-use crate::proto::{self, Proto, Scene, Step};
-use crate::slab::NONE;
+use crate::proto::{self, Scene, Step};
 use crate::stats::Stats;
-use crate::table::{Extra, ReplyKey, Table};
+use crate::table::Table;
 use crate::time::Time;
-use crate::tuple::{Addresses, Direction, Protocol, Zone, invert_parts};
+use crate::tuple::{Addresses, Direction, Protocol, Zone};
 use crate::verdict::{Action, Class, Reason, Verdict};
 
 /// Entries that one call of [`Conntrack::advance`] looks at, at most.
@@ -40,8 +40,6 @@ const EXPIRED_AT_ONCE: usize = 4096;
 
 /// Unfinished datagrams that one call throws away, at most.
 const QUEUES_AT_ONCE: usize = 256;
-/// Entries looked at, at most, to make room in a full table by collecting what ran out.
-const COLLECTED_WHEN_FULL: usize = 64;
 
 /// Names an entry of a table for as long as that lives. (One of the same tuple that follows it in the
 /// same place has the same name.)
@@ -75,30 +73,6 @@ pub enum Begin {
     New(Unconfirmed),
 }
 
-/// A new connection before its first packet was let through. Dropping it leaves no trace.
-#[derive(Debug)]
-pub struct Unconfirmed {
-    entry: Entry,
-    probe: Probe,
-    timeout: i64,
-    extra: Option<Extra>,
-    changes: Changes,
-}
-
-impl Unconfirmed {
-    /// Sets the connection's mark.
-    pub fn set_mark(&mut self, mark: u32) {
-        self.entry.mark = mark;
-        self.changes.add(Changes::MARK);
-    }
-
-    /// Sets the connection's 128 labels.
-    pub fn set_labels(&mut self, labels: u128) {
-        self.extra.get_or_insert_default().labels = labels;
-        self.changes.add(Changes::LABEL);
-    }
-}
-
 impl Conntrack {
     /// An empty table. `seed` keys its hash: take it from the operating system's random numbers, so
     /// that nobody can choose packets that collide; or fix it, so that the same packets give the
@@ -128,7 +102,7 @@ impl Conntrack {
     }
 
     /// Removes entries that ran out, looking at no more than `budget`. Returns whether that was enough.
-    fn collect(&mut self, mut budget: usize) -> bool {
+    pub(crate) fn collect(&mut self, mut budget: usize) -> bool {
         while let Some(slot) = self.table.next_expired(self.now, &mut budget) {
             self.remove(slot, Cause::Expired);
         }
@@ -136,7 +110,7 @@ impl Conntrack {
     }
 
     /// A step of the move to an index of another size.
-    fn move_some(&mut self) {
+    pub(crate) fn move_some(&mut self) {
         self.table.move_some();
         while let Some(slot) = self.table.homeless() {
             self.stats.count(Reason::ChainTooLong);
@@ -151,7 +125,7 @@ impl Conntrack {
         due.into_iter().flatten().min()
     }
 
-    fn tick(&mut self, now: Time) -> Time {
+    pub(crate) fn tick(&mut self, now: Time) -> Time {
         if now < self.now {
             self.stats.clock_backwards += 1;
         } else {
@@ -260,7 +234,7 @@ impl Conntrack {
         }
     }
 
-    fn refuse(&mut self, reason: Reason) -> Verdict {
+    pub(crate) fn refuse(&mut self, reason: Reason) -> Verdict {
         self.stats.count(reason);
         Verdict::refused(reason)
     }
@@ -401,200 +375,6 @@ impl Conntrack {
         }
     }
 
-    /// Proposes a connection for a packet that belongs to none.
-    fn open(
-        &mut self,
-        zone: Zone,
-        packet: &Packet<'_>,
-        parts: (u16, u16),
-        now: Time,
-    ) -> Result<Unconfirmed, Reason> {
-        let Packet {
-            addresses,
-            protocol,
-            ..
-        } = *packet;
-        let id = zone.id_of(Direction::Original);
-        let probe = self.table.hasher.probe(addresses, protocol, parts, id);
-        let mut entry = self.blank(&probe, protocol, now);
-        let mut changes = Changes::NEW;
-        let scene = Scene {
-            packet,
-            direction: Direction::Original,
-            opens: true,
-            config: &self.config,
-            now,
-        };
-        let timeout = match proto::track(&mut entry, protocol, &scene, &mut changes) {
-            Step::Refresh(secs) => secs,
-            Step::Invalid(reason) | Step::Shorten(_, reason) => return Err(reason),
-            Step::Keep(_) | Step::Delete | Step::Reopen => 0,
-        };
-        account(&mut entry, Direction::Original, packet);
-        if self.is_full() && !self.table.has_victim() {
-            return Err(Reason::TableFull);
-        }
-        Ok(Unconfirmed {
-            entry,
-            probe,
-            timeout,
-            extra: self.split_zone(zone, packet, parts),
-            changes,
-        })
-    }
-
-    fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
-        let mut bits = 0;
-        if probe.flipped {
-            bits |= Entry::FLIPPED;
-        }
-        if self.config.flag(Knob::Acct) {
-            bits |= Entry::ACCOUNTED;
-        }
-        let listens = self.event_capacity > 0;
-        match self.config.get(Knob::Events) {
-            0 => {}
-            1 => bits |= Entry::EVENTS,
-            _ if listens => bits |= Entry::EVENTS,
-            _ => {}
-        }
-        Entry {
-            ends: probe.key.ends,
-            parts: probe.key.parts,
-            deadline: now,
-            status: Status::default(),
-            bits,
-            timer: 0,
-            mark: 0,
-            counters: [Counters::default(); 2],
-            proto: Proto::new(protocol, &self.config, now),
-            prev: NONE,
-            next: NONE,
-        }
-    }
-
-    /// What an entry needs beside its key if its zone applies to one direction only.
-    fn split_zone(&self, zone: Zone, packet: &Packet<'_>, parts: (u16, u16)) -> Option<Extra> {
-        let reply_id = zone.id_of(Direction::Reply);
-        if reply_id == zone.id_of(Direction::Original) {
-            return None;
-        }
-        let parts = invert_parts(packet.protocol, parts.0, parts.1)?;
-        let addresses = packet.addresses.exchanged();
-        let hasher = &self.table.hasher;
-        let probe = hasher.probe(addresses, packet.protocol, parts, reply_id);
-        Some(Extra {
-            reply: Some(ReplyKey {
-                key: probe.key,
-                flipped: probe.flipped,
-            }),
-            zone: Some(zone),
-            ..Extra::default()
-        })
-    }
-
-    /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
-    fn is_full(&mut self) -> bool {
-        let max = limit(&self.config);
-        if max == 0 || self.table.len() < max {
-            return false;
-        }
-        self.collect(COLLECTED_WHEN_FULL);
-        self.table.len() >= max
-    }
-
-    /// The second phase: puts a new connection into the table.
-    ///
-    /// Between the two phases another packet of the same connection may have been confirmed. Where
-    /// the protocol allows it, this packet then joins that connection; else it is dropped, and its
-    /// repetition will find the other.
-    pub fn confirm(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
-        let now = self.tick(now);
-        if let Some((slot, direction)) = self.table.find(&unconfirmed.probe) {
-            if self.table.slab[slot].deadline <= now {
-                self.remove(slot, Cause::Expired);
-            } else {
-                return self.clash(slot, direction, &unconfirmed);
-            }
-        }
-        if self.reply_is_taken(&unconfirmed) {
-            return self.refuse(Reason::Clash);
-        }
-        if self.is_full() {
-            let Some(victim) = self.table.victim() else {
-                return self.refuse(Reason::TableFull);
-            };
-            self.remove(victim, Cause::EarlyDrop);
-        }
-        self.insert(unconfirmed, now)
-    }
-
-    /// Whether the answers to a new connection would be taken for those of another. That takes a
-    /// connection whose reply tuple is not the mirror image of its original one.
-    fn reply_is_taken(&self, unconfirmed: &Unconfirmed) -> bool {
-        let reply = unconfirmed.extra.as_ref().and_then(|extra| extra.reply);
-        let inverse = match reply {
-            Some(reply) => Probe {
-                key: reply.key,
-                hash: self.table.hash_of(reply.key),
-                flipped: reply.flipped,
-                mirrored: false,
-            },
-            None if self.table.has_extras() => Probe {
-                flipped: !unconfirmed.probe.flipped,
-                ..unconfirmed.probe
-            },
-            None => return false,
-        };
-        self.table.find(&inverse).is_some_and(|(slot, _)| {
-            let has_run_out = self.table.slab[slot].deadline <= self.now;
-            !has_run_out
-        })
-    }
-
-    fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
-        let Unconfirmed {
-            mut entry,
-            probe,
-            timeout,
-            extra,
-            changes,
-        } = unconfirmed;
-        entry.deadline = now.plus_secs(timeout);
-        entry.set(Status::CONFIRMED);
-        let class = class_of(entry.status, Direction::Original);
-        let mut verdict = Verdict::new(Action::Accept, class, Direction::Original);
-        if changes.has(Changes::PROTOINFO) {
-            verdict.state = entry.proto.state().name();
-        }
-        self.move_some();
-        let Ok(slot) = self.table.insert(entry, probe.key, extra, now) else {
-            return self.refuse(Reason::ChainTooLong);
-        };
-        let start = self.config.flag(Knob::Timestamp).then_some(now);
-        self.table.slab.set_start(slot, start);
-        self.stats.confirmed += 1;
-        verdict.connection = Some(self.handle(slot));
-        self.emit(EventKind::New, changes, slot);
-        verdict
-    }
-
-    fn clash(&mut self, slot: u32, direction: Direction, loser: &Unconfirmed) -> Verdict {
-        let may_join = proto::allows_clash(loser.probe.key.protocol());
-        if !may_join || direction == Direction::Reply && !loser.probe.mirrored {
-            return self.refuse(Reason::Clash);
-        }
-        self.stats.clash_resolve += 1;
-        let entry = &mut self.table.slab[slot];
-        for (sum, more) in entry.counters.iter_mut().zip(&loser.entry.counters) {
-            sum.packets += more.packets;
-            sum.bytes += more.bytes;
-        }
-        let mut verdict = Verdict::new(Action::Accept, Class::New, Direction::Original);
-        verdict.connection = Some(self.handle(slot));
-        verdict
-    }
-
     pub(crate) fn handle(&self, slot: u32) -> Handle {
         let entry = &self.table.slab[slot];
         let mixed = entry.ends ^ entry.parts.rotate_left(17);
@@ -645,7 +425,7 @@ impl Conntrack {
 }
 
 /// How rules see a packet that belongs to an entry of that status.
-const fn class_of(status: Status, direction: Direction) -> Class {
+pub(crate) const fn class_of(status: Status, direction: Direction) -> Class {
     if matches!(direction, Direction::Reply) || status.has(Status::SEEN_REPLY) {
         Class::Established
     } else if status.has(Status::EXPECTED) {
@@ -655,7 +435,7 @@ const fn class_of(status: Status, direction: Direction) -> Class {
     }
 }
 
-fn account(entry: &mut Entry, direction: Direction, packet: &Packet<'_>) {
+pub(crate) fn account(entry: &mut Entry, direction: Direction, packet: &Packet<'_>) {
     if entry.has(Entry::ACCOUNTED) {
         let counters = &mut entry.counters[direction.index()];
         counters.packets += 1;

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 pub mod config;
+mod confirm;
 mod connection;
 mod conntrack;
 mod defrag;
@@ -26,8 +27,9 @@ mod verdict;
 mod wheel;
 
 pub use config::{Config, ConfigError, Knob};
+pub use confirm::Unconfirmed;
 pub use connection::{Connection, Counters, SctpState, State, Status, TcpSide, TcpState};
-pub use conntrack::{Begin, Conntrack, Handle, Unconfirmed};
+pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
 pub use packet::{LinkType, Packet};
 pub use stats::Stats;

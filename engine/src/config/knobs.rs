@@ -86,9 +86,9 @@ knobs! {
     Buckets NETFILTER/"nf_conntrack_buckets", old old!("buckets"), 262144, (Unit::Count, 1, INT);
     /// Whether a packet whose checksum is wrong is INVALID.
     Checksum NETFILTER/"nf_conntrack_checksum", old old!("checksum"), 1, FLAG;
-    /// The protocol whose INVALID packets are logged; 0 for none, 255 for all.
+    /// The protocol whose INVALID packets are to be logged; 0 for none, 255 for all.
     LogInvalid NETFILTER/"nf_conntrack_log_invalid", old old!("log_invalid"), 0, (Unit::Choice, 0, 255);
-    /// The most expected connections, over all helpers.
+    /// The most expected connections, over all helpers. Kept for its name: there are no helpers yet.
     ExpectMax NETFILTER/"nf_conntrack_expect_max", 4096, (Unit::Count, 1, INT);
     /// Whether new connections count their packets and bytes.
     Acct NETFILTER/"nf_conntrack_acct", 0, FLAG;
@@ -175,6 +175,6 @@ knobs! {
 
     /// Whether netfilter sees lightweight tunnels; Linux does not let it be cleared again.
     HooksLwtunnel NETFILTER/"nf_hooks_lwtunnel", 0, FLAG;
-    /// Whether other network namespaces may write to the kernel's log.
+    /// Whether other network namespaces may write to the kernel's log. Kept for its name.
     LogAllNetns NETFILTER/"nf_log_all_netns", 0, FLAG;
 }

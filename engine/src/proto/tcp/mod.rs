@@ -15,6 +15,7 @@
 //!
 //! *Reopening.* A SYN to a connection that is over makes room for a new one of the same tuple.
 
+mod reset;
 mod table;
 mod window;
 
@@ -22,7 +23,7 @@ use super::{Scene, Step};
 use crate::config::{Config, Knob};
 use crate::connection::{State, Status, TcpSide, TcpState};
 use crate::event::Changes;
-use crate::packet::tcp::{Header, before};
+use crate::packet::tcp::Header;
 use crate::time::Time;
 use crate::tuple::{Direction, Protocol};
 use crate::verdict::Reason;
@@ -347,86 +348,6 @@ impl Tcp {
         self.set_peer(answering, answerer);
     }
 
-    /// How far to believe a RST that the table would close the connection for.
-    fn plan_reset(&self, segment: &Segment<'_>, status: Status, config: &Config) -> Plan {
-        let seq = segment.header.seq;
-        let close = TcpState::Close;
-        if is_closing(segment.old) {
-            return Plan::Believe(close);
-        }
-        let target = self.peer(segment.direction.other());
-        let mut new = close;
-        if target.has(Peer::MAX_ACK_SET) && self.last_class != Class::Syn {
-            let is_established =
-                segment.old == TcpState::Established && status.has(Status::ASSURED);
-            if seq == 0 && !is_established {
-                return Plan::Check(close);
-            }
-            if before(seq, target.max_ack) && !config.flag(Knob::TcpIgnoreInvalidRst) {
-                return Plan::End(Step::Invalid(Reason::TcpRst));
-            }
-            let follows_data = self.last_class == Class::Ack
-                && self.last_direction == segment.direction
-                && seq == self.last_end;
-            if !is_established || seq == target.max_ack || follows_data {
-                return Plan::Check(close);
-            }
-            new = segment.old;
-        }
-        if self.refuses_ignored(segment, status) || self.answers_challenge(segment) {
-            return Plan::Believe(new);
-        }
-        Plan::Check(new)
-    }
-
-    /// A RST to an ACK that was ignored, or one of the other side to a SYN that was.
-    fn refuses_ignored(&self, segment: &Segment<'_>, status: Status) -> bool {
-        let had_ignored = match self.last_class {
-            Class::Syn => {
-                status.has(Status::SEEN_REPLY) && self.last_direction != segment.direction
-            }
-            Class::Ack => !status.has(Status::ASSURED),
-            _ => false,
-        };
-        had_ignored && segment.header.ack == self.last_end
-    }
-
-    /// A RST by which the client clears the server's older connection away.
-    fn answers_challenge(&self, segment: &Segment<'_>) -> bool {
-        segment.old == TcpState::SynSent
-            && self.last_class == Class::Ack
-            && self.last_direction == Direction::Reply
-            && segment.header.seq == self.last_ack
-    }
-
-    /// A segment outside the window. Two FINs or RSTs, one from each side, say that the hosts are
-    /// done with a connection that the tracker lost sight of: it shall not stay for days.
-    fn refuse(
-        &mut self,
-        segment: &Segment<'_>,
-        status: Status,
-        deadline: Time,
-        scene: &Scene<'_>,
-        reason: Reason,
-    ) -> Step {
-        let ends = |class| matches!(class, Class::Fin | Class::Rst);
-        let has_own_clock = !status.has(Status::ASSURED) || status.has(Status::FIXED_TIMEOUT);
-        if has_own_clock || !ends(segment.class) {
-            return Step::Invalid(reason);
-        }
-        if self.last_direction == segment.direction || !ends(self.last_class) {
-            self.last_class = segment.class;
-            self.last_direction = segment.direction;
-            return Step::Invalid(reason);
-        }
-        let left = i64::try_from(deadline.secs_since(scene.now)).unwrap_or(i64::MAX);
-        let timeout = scene.config.get(Knob::TcpTimeoutUnacknowledged);
-        if left >= 120 && is_longer(left, timeout) {
-            return Step::Shorten(timeout, reason);
-        }
-        Step::Invalid(reason)
-    }
-
     /// A packet that counts.
     fn accept(
         &mut self,
@@ -519,17 +440,6 @@ fn check_header<'a>(scene: &Scene<'a>) -> Result<Header<'a>, Reason> {
         return Err(Reason::TcpFlags);
     }
     Ok(header)
-}
-
-const fn is_closing(state: TcpState) -> bool {
-    matches!(
-        state,
-        TcpState::FinWait
-            | TcpState::CloseWait
-            | TcpState::LastAck
-            | TcpState::TimeWait
-            | TcpState::Close
-    )
 }
 
 /// Whether one timeout is longer than another. The kernel compares them without sign, so that -1,
