@@ -481,7 +481,7 @@ fn sctp(rng: &mut Rng, sides: &mut SctpSides, from: usize, sum: Sum) -> Body {
     chunks.push((kind, flags, init_tag));
     if rng.one_in(5) {
         let second = rng.pick(&[0, 3, 4, 5, 6, 7, 10, 11]);
-        chunks.push((second, 0, None));
+        chunks.push((second, flags, None));
     }
     Body::Sctp {
         tag,
