@@ -15,6 +15,7 @@ use crate::{Mismatch, Observation};
 ///
 /// The kernel refuses a knob, or the way to it broke.
 pub fn play(script: &Script, linux: &mut Linux) -> Result<Vec<Mismatch>, String> {
+    linux.be_a_host()?;
     let mut before = Vec::new();
     for (name, value) in &script.sysctls {
         before.push((name, linux.knob(name)?));

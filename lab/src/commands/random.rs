@@ -401,16 +401,7 @@ impl Round<'_> {
 
     /// Plays a sequence from its beginning; returns how far it got and the difference, if any.
     fn replay(&mut self, moves: &[Move]) -> Result<Option<(usize, [Account; 2])>, String> {
-        for step in moves {
-            for original in duel::originals(step) {
-                self.linux
-                    .delete(original, 0)
-                    .map_err(|error| error.to_string())?;
-            }
-        }
-        self.linux
-            .forget_events()
-            .map_err(|error| error.to_string())?;
+        self.forget(moves)?;
         self.replays += 1;
         let mut duel = self.duel()?;
         for (at, step) in moves.iter().enumerate() {

@@ -49,9 +49,10 @@ pub struct Linux {
     log: Netlink,
     listener: Netlink,
     table: Table,
+    is_host: bool,
 }
 
-/// The router's own address: what is sent to it is delivered, not forwarded.
+/// The router's own address, if it has one.
 const OWN_ADDRESS: &str = "10.99.0.1/32";
 
 /// Log groups of the rule set.
@@ -60,10 +61,14 @@ const CLASSED: u16 = 2;
 const PASSED: u16 = 3;
 
 /// Chains at the last priority are registered before any rule mentions conntrack: of two hooks of
-/// the same priority the later one runs first, so these run after entries are confirmed.
+/// the same priority the later one runs first, so these run after entries are confirmed. What the
+/// kernel itself says about multicast groups seems to come in on the device that it goes out on.
 const LAST: &str = "table inet lab {
- chain forwarded { type filter hook postrouting priority 2147483647; policy accept; iifname \"in\" log group 3; }
- chain delivered { type filter hook input priority 2147483647; policy accept; iifname \"in\" log group 3; }
+ chain forwarded { type filter hook postrouting priority 2147483647; policy accept; iifname \"in\" oifname \"out\" log group 3; }
+ chain delivered { type filter hook input priority 2147483647; policy accept;
+  iifname \"in\" meta nfproto ipv4 log group 3
+  iifname \"in\" meta nfproto ipv6 ip6 daddr != ff00::/8 log group 3
+ }
 }";
 
 const RULES: &str = "table inet lab {
@@ -126,7 +131,6 @@ impl Linux {
         for (name, value) in SETTINGS {
             set(name, value)?;
         }
-        run("ip", &["address", "add", OWN_ADDRESS, "dev", "in"], "")?;
         run("ip", &["route", "add", "default", "dev", "out"], "")?;
         run("ip", &["-6", "route", "add", "default", "dev", "out"], "")?;
         run("nft", &["-f", "-"], LAST)?;
@@ -138,8 +142,22 @@ impl Linux {
             log: log().map_err(|error| format!("{}: {error}", said("the log")))?,
             listener: Netlink::listener(&[1, 2, 3])
                 .map_err(|error| format!("{}: {error}", said("events")))?,
+            is_host: false,
             table: Table::new().map_err(|error| format!("{}: {error}", said("the table")))?,
         })
+    }
+
+    /// Gives the router an address of its own, 10.99.0.1: what is sent there is delivered. Without one it
+    /// takes no part in multicast, and forwards or drops whatever a capture holds.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be set.
+    pub fn be_a_host(&mut self) -> Result<(), String> {
+        if !std::mem::replace(&mut self.is_host, true) {
+            run("ip", &["address", "add", OWN_ADDRESS, "dev", "in"], "")?;
+        }
+        Ok(())
     }
 
     /// Sets a knob of connection tracking, by its name without path.
