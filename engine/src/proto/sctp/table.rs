@@ -66,3 +66,19 @@ static TRANSITIONS: [[[Option<SctpState>; 9]; 11]; 2] = [
         [IV, CL, CW, CE, ES, SS, SR, SA, ES],
     ],
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_chunk_of_the_reply_direction_begins_an_association() {
+        for kind in [1, 2, 4, 5, 6, 7, 8, 9, 10, 11, 14] {
+            assert_eq!(
+                transition(Direction::Reply, kind, SctpState::None),
+                None,
+                "{kind}"
+            );
+        }
+    }
+}
