@@ -1,4 +1,6 @@
 //! quick
+#[global_allocator]
+static MEMORY: ip_conntrack_link::sys::HugePages = ip_conntrack_link::sys::HugePages;
 fn main() {
     let a: Vec<String> = std::env::args().collect();
     let n = |i: usize, d: u32| a.get(i).map_or(d, |s| s.parse().unwrap());
