@@ -2,9 +2,14 @@
 //!
 //! With a million connections nearly every packet finds nothing of its connection in the cache. One
 //! after the other, packets would wait for a bucket of the index, then for the entry that it names.
-//! Here up to [`AT_ONCE`] packets go through each step together: all are looked at and their buckets
-//! asked for; then all buckets are glanced at and the entries asked for; then each packet is tracked,
-//! in order.
+//! Here packets go in groups through four steps: they are looked at and their buckets asked for;
+//! the buckets are glanced at and the entries asked for; so, by their other bucket, for the few that
+//! are not at home; and each packet is tracked, in order. While one group is tracked the next is on its
+//! way from memory.
+//!
+//! *Groups.* Requests of a group follow each other closely: a request that misses the TLB holds up what
+//! comes after it, and only those that are close together have their page walks at the same time. A
+//! core has about sixteen requests open at once; six packets, with two lines each, leave some.
 //!
 //! *Invariant.* Only the last step changes anything, or believes anything about the table: the result
 //! is that of [`Conntrack::track_in`] for one packet after the other. A glance is where the entry
@@ -13,15 +18,17 @@
 
 use crate::conntrack::Conntrack;
 use crate::hash::{Key, Probe};
+use crate::index::Glance;
 use crate::look::Look;
 use crate::packet::{self, LinkType, Packet, Segment};
 use crate::slab::NONE;
 use crate::time::Time;
-use crate::tuple::{Addresses, Direction, Zone};
+use crate::tuple::{Addresses, Direction, Zone, ZoneDirections};
+use crate::usual::Guess;
 use crate::verdict::Verdict;
 
-/// Packets that are under way together. Memory serves a few dozen requests at once.
-const AT_ONCE: usize = 32;
+/// Packets that go through a step together.
+const GROUP: usize = 6;
 
 /// A frame that arrived.
 #[derive(Clone, Copy, Debug)]
@@ -44,8 +51,9 @@ struct Lane<'a> {
     ends: u64,
     parts: u64,
     hash: u64,
-    /// Where the entry probably is, or [`NONE`].
-    glance: u32,
+    /// The bucket in which the entry is looked for; once that was glanced at, the slot that the entry
+    /// probably has, or [`NONE`].
+    place: u32,
     kind: Kind,
     flipped: bool,
     mirrored: bool,
@@ -59,6 +67,8 @@ enum Kind {
     Skip,
     /// It asks for the connection of its own tuple.
     Own,
+    /// So it does, and the entry may be in the other bucket, which is its place for now.
+    Away,
     /// It asks for something else, which is found out when its turn comes.
     Other,
 }
@@ -68,7 +78,7 @@ const EMPTY: Lane<'_> = Lane {
     ends: 0,
     parts: 0,
     hash: 0,
-    glance: NONE,
+    place: NONE,
     kind: Kind::Skip,
     flipped: false,
     mirrored: false,
@@ -83,33 +93,145 @@ impl Conntrack {
     /// that has no place are not tracked.
     ///
     /// It does not [`advance`](Conntrack::advance): that is for the caller to do between batches.
+    #[inline(never)]
     pub fn track_batch(&mut self, zone: Zone, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]) {
-        let arrivals = arrivals.chunks(AT_ONCE);
-        for (arrivals, verdicts) in arrivals.zip(verdicts.chunks_mut(AT_ONCE)) {
-            self.track_some(zone, arrivals, verdicts);
+        let count = arrivals.len().min(verdicts.len());
+        let (arrivals, verdicts) = (&arrivals[..count], &mut verdicts[..count]);
+        let groups = count.div_ceil(GROUP);
+        let mut lanes = [[EMPTY; GROUP]; 4];
+        for turn in 0..groups + 3 {
+            let group = |number: usize| number * GROUP..((number + 1) * GROUP).min(count);
+            if turn < groups {
+                self.enter_group(zone, &arrivals[group(turn)], &mut lanes[turn % 4]);
+            }
+            if (1..=groups).contains(&turn) {
+                self.glance_group(&mut lanes[(turn - 1) % 4]);
+            }
+            if (2..=groups + 1).contains(&turn) {
+                self.glance_group_again(&mut lanes[(turn - 2) % 4]);
+            }
+            if turn >= 3 {
+                let at = group(turn - 3);
+                let lanes = &lanes[(turn - 3) % 4];
+                self.leave_group(zone, lanes, &arrivals[at.clone()], &mut verdicts[at]);
+            }
         }
     }
 
-    #[inline(never)]
-    fn track_some(&mut self, zone: Zone, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]) {
-        let mut lanes = [EMPTY; AT_ONCE];
+    fn enter_group<'a>(&self, zone: Zone, arrivals: &[Arrival<'a>], lanes: &mut [Lane<'a>; GROUP]) {
+        for lane in lanes.iter_mut() {
+            lane.kind = Kind::Skip;
+        }
         for (lane, arrival) in lanes.iter_mut().zip(arrivals) {
             self.enter(zone, arrival, lane);
         }
-        for lane in lanes.iter_mut().take(arrivals.len()) {
-            if lane.kind == Kind::Own {
-                lane.glance = self.table.glance(lane.hash);
+        for lane in lanes {
+            self.table.expect_bucket(lane.place);
+        }
+    }
+
+    fn glance_group(&self, lanes: &mut [Lane<'_>; GROUP]) {
+        for lane in lanes.iter_mut() {
+            self.glance(lane);
+        }
+        for lane in lanes {
+            self.table.slab.expect(lane.place);
+        }
+    }
+
+    fn glance_group_again(&self, lanes: &mut [Lane<'_>; GROUP]) {
+        for lane in lanes {
+            self.glance_again(lane);
+        }
+    }
+
+    fn leave_group(
+        &mut self,
+        zone: Zone,
+        lanes: &[Lane<'_>; GROUP],
+        arrivals: &[Arrival<'_>],
+        verdicts: &mut [Verdict],
+    ) {
+        for ((lane, arrival), verdict) in lanes.iter().zip(arrivals).zip(verdicts) {
+            self.leave(zone, lane, arrival, verdict);
+        }
+    }
+
+    /// The second step: from the bucket to the entry.
+    #[inline(always)]
+    fn glance(&self, lane: &mut Lane<'_>) {
+        if lane.kind == Kind::Own {
+            match self.table.glance(lane.place, lane.hash) {
+                Glance::At(slot) => lane.place = slot,
+                Glance::Away(bucket) => {
+                    lane.place = bucket;
+                    lane.kind = Kind::Away;
+                }
             }
         }
-        for ((lane, arrival), verdict) in lanes.iter().zip(arrivals).zip(verdicts) {
-            match lane.kind {
-                Kind::Own => {
-                    let (probe, glance) = (lane.probe(), lane.glance);
-                    self.track_own(zone, &lane.packet, &probe, glance, arrival.time, verdict);
-                }
-                Kind::Other => *verdict = self.track_in(zone, &lane.packet, arrival.time),
-                Kind::Skip => *verdict = self.skip_arrival(arrival),
+    }
+
+    /// The third step, for the few whose entry is not in its home bucket.
+    #[inline(always)]
+    fn glance_again(&self, lane: &mut Lane<'_>) {
+        if lane.kind == Kind::Away {
+            lane.kind = Kind::Own;
+            lane.place = self.table.glance_away(lane.place, lane.hash);
+        }
+    }
+
+    /// The last step.
+    #[inline(always)]
+    fn leave(&mut self, zone: Zone, lane: &Lane<'_>, arrival: &Arrival<'_>, verdict: &mut Verdict) {
+        if lane.kind != Kind::Own || !self.leave_usually(zone, lane, arrival.time, verdict) {
+            self.leave_slowly(zone, lane, arrival, verdict);
+        }
+    }
+
+    /// The last step of a usual packet; `false` if it is none.
+    #[inline(always)]
+    fn leave_usually(
+        &mut self,
+        zone: Zone,
+        lane: &Lane<'_>,
+        time: Time,
+        verdict: &mut Verdict,
+    ) -> bool {
+        let guess = Guess {
+            slot: lane.place,
+            key: lane.key(),
+            flipped: lane.flipped,
+        };
+        let may_be_usual = !lane.mirrored && zone.applies == ZoneDirections::Both;
+        let now = time.max(self.now);
+        if !may_be_usual || !self.follow_usually(&guess, &lane.packet, now, verdict) {
+            return false;
+        }
+        self.stats.packets += 1;
+        self.tick(time);
+        true
+    }
+
+    /// The last step of all others.
+    #[inline(never)]
+    fn leave_slowly(
+        &mut self,
+        zone: Zone,
+        lane: &Lane<'_>,
+        arrival: &Arrival<'_>,
+        verdict: &mut Verdict,
+    ) {
+        *verdict = match lane.kind {
+            Kind::Own | Kind::Away => {
+                self.stats.packets += 1;
+                let now = self.tick(arrival.time);
+                self.track_own(zone, &lane.packet, &lane.probe(), now)
             }
+            Kind::Other => self.track_in(zone, &lane.packet, arrival.time),
+            Kind::Skip => match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
+                Ok(_) => return,
+                Err(reason) => self.skip(reason),
+            },
         }
     }
 
@@ -145,7 +267,7 @@ impl Conntrack {
         let id = zone.id_of(Direction::Original);
         let hasher = &self.table.hasher;
         let probe = hasher.probe(packet.addresses(), packet.protocol, parts, id);
-        self.table.expect(probe.hash);
+        lane.place = self.table.home(probe.hash);
         lane.ends = probe.key.ends;
         lane.parts = probe.key.parts;
         lane.hash = probe.hash;
@@ -153,31 +275,26 @@ impl Conntrack {
         lane.mirrored = probe.mirrored;
         lane.kind = Kind::Own;
     }
-
-    #[inline(never)]
-    fn skip_arrival(&mut self, arrival: &Arrival<'_>) -> Verdict {
-        match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
-            Ok(_) => Verdict::default(),
-            Err(reason) => self.skip(reason),
-        }
-    }
 }
 
 impl Lane<'_> {
-    /// What the lane looks for.
     #[inline(always)]
-    fn probe(&self) -> Probe {
+    fn key(&self) -> Key {
         let wide = match self.packet.addresses() {
             Addresses::V4 { .. } => None,
             Addresses::V6 { src, dst } if self.flipped => Some([dst, src]),
             Addresses::V6 { src, dst } => Some([src, dst]),
         };
+        Key {
+            ends: self.ends,
+            parts: self.parts,
+            wide,
+        }
+    }
+
+    fn probe(&self) -> Probe {
         Probe {
-            key: Key {
-                ends: self.ends,
-                parts: self.parts,
-                wide,
-            },
+            key: self.key(),
             hash: self.hash,
             flipped: self.flipped,
             mirrored: self.mirrored,

@@ -33,7 +33,7 @@ const COLLECTED_WHEN_FULL: usize = 64;
 pub struct Unconfirmed {
     entry: Entry,
     probe: Probe,
-    timeout: i64,
+    timeout: i32,
     extra: Option<Extra>,
     changes: Changes,
 }
@@ -214,7 +214,7 @@ impl Conntrack {
             extra,
             changes,
         } = unconfirmed;
-        entry.deadline = now.plus_secs(timeout);
+        entry.deadline = now.plus_timeout(timeout);
         entry.set(Status::CONFIRMED);
         let class = class_of(entry.status, Direction::Original);
         let mut verdict = Verdict::new(Action::Accept, class, Direction::Original);

@@ -30,7 +30,6 @@ use crate::look::Look;
 use crate::packet::{Fragment, Packet, Segment, ip};
 use crate::proto::icmp::Quote;
 use crate::proto::{self, Scene, Step};
-use crate::slab::NONE;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::Time;
@@ -110,6 +109,7 @@ impl Conntrack {
         let now = self.now;
         let no_more_fragments = self.defrag.advance(now, QUEUES_AT_ONCE);
         self.stats.fragments_expired += self.defrag.take_expired();
+        self.table.reserve_some();
         self.move_some();
         self.collect(EXPIRED_AT_ONCE) && no_more_fragments
     }
@@ -161,29 +161,25 @@ impl Conntrack {
         }
     }
 
-    /// Tracks a packet that asks for the connection of its own tuple, whose entry is probably where a
-    /// glance at the index found one.
-    #[inline(always)]
+    /// Tracks a packet that asks for the connection of its own tuple, all the way.
+    #[inline(never)]
     pub(crate) fn track_own(
         &mut self,
         zone: Zone,
         packet: &Packet<'_>,
         probe: &Probe,
-        glance: u32,
         now: Time,
-        verdict: &mut Verdict,
-    ) {
-        self.stats.packets += 1;
-        let now = self.tick(now);
-        if let Some((slot, direction)) = self.look_up(probe, zone, glance, now)
-            && self.follow(slot, direction, packet, now, verdict)
+    ) -> Verdict {
+        let mut verdict = Verdict::default();
+        if let Some((slot, direction)) = self.look_up(probe, zone, now)
+            && self.follow(slot, direction, packet, now, &mut verdict)
         {
-            return;
+            return verdict;
         }
-        *verdict = match self.open(zone, packet, probe, now) {
+        match self.open(zone, packet, probe, now) {
             Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
             Err(reason) => self.refuse(reason),
-        };
+        }
     }
 
     /// Counts a frame in which [`Packet::parse`] found nothing to track.
@@ -215,7 +211,7 @@ impl Conntrack {
         Begin::Done(match look {
             Look::Own(probe) => {
                 let mut verdict = Verdict::default();
-                if let Some((slot, direction)) = self.look_up(probe, zone, NONE, now)
+                if let Some((slot, direction)) = self.look_up(probe, zone, now)
                     && self.follow(slot, direction, packet, now, &mut verdict)
                 {
                     return Begin::Done(verdict);
@@ -271,19 +267,11 @@ impl Conntrack {
     }
 
     /// The live entry that a tuple belongs to, looked for under the zone's number for each direction.
-    /// `glance` is where it probably is, or [`NONE`].
-    #[inline(always)]
-    fn look_up(
-        &mut self,
-        probe: &Probe,
-        zone: Zone,
-        glance: u32,
-        now: Time,
-    ) -> Option<(u32, Direction)> {
+    fn look_up(&mut self, probe: &Probe, zone: Zone, now: Time) -> Option<(u32, Direction)> {
         if zone.applies != ZoneDirections::Both {
             return self.look_up_split(probe, zone, now);
         }
-        let (slot, direction) = self.table.find_from(probe, glance)?;
+        let (slot, direction) = self.table.find(probe)?;
         if self.table.slab[slot].deadline <= now {
             self.remove(slot, Cause::Expired);
             return None;
@@ -316,7 +304,7 @@ impl Conntrack {
         let id = zone.id_of(Direction::Original);
         let hasher = &self.table.hasher;
         let probe = hasher.probe(quote.addresses, quote.protocol, quote.parts, id);
-        let found = self.look_up(&probe, zone, NONE, now);
+        let found = self.look_up(&probe, zone, now);
         let Some((slot, direction)) = found else {
             return self.refuse(Reason::IcmpUnrelated);
         };
@@ -331,7 +319,6 @@ impl Conntrack {
     }
 
     /// A packet of a known connection. `false` if the connection made room for a new one.
-    #[inline(always)]
     fn follow(
         &mut self,
         slot: u32,
@@ -348,31 +335,17 @@ impl Conntrack {
             config: &self.config,
             now,
         };
-        let (entry, wheel) = self.table.entry_and_wheel(slot);
+        let entry = &mut self.table.slab[slot];
         let class = class_of(entry.status, direction);
         let step = proto::track(entry, packet.protocol, &scene, &mut changes);
+        *verdict = Verdict::new(Action::Accept, class, direction);
         let Step::Refresh(secs) = step else {
-            *verdict = Verdict::new(Action::Accept, class, direction);
             return self.follow_oddly(slot, step, changes, packet, verdict);
         };
         account(entry, direction, packet);
-        *verdict = Verdict {
-            connection: Some(Handle::of(slot, entry)),
-            ..Verdict::new(Action::Accept, class, direction)
-        };
-        changes.add(entry.take_untold());
-        if !entry.is_replied() && direction == Direction::Reply {
-            entry.set(Status::SEEN_REPLY);
-            changes.add(Changes::REPLY);
-        }
-        let comes_late = entry.prolong(now, secs) && wheel.comes_late(entry);
-        if comes_late {
-            self.table.rearm(slot);
-        }
-        if !changes.is_empty() {
-            self.table.classify(slot);
-            self.tell(slot, changes, verdict);
-        }
+        verdict.connection = Some(Handle::of(slot, entry));
+        self.table.prolong(slot, now, secs);
+        self.settle(slot, changes, verdict);
         true
     }
 

@@ -22,205 +22,272 @@ use crate::prefetch;
 use crate::slab::NONE;
 
 /// Places in a bucket.
-const PLACES: usize = 8;
+pub(crate) const PLACES: usize = 8;
 
-#[derive(Clone, Copy, Debug)]
-#[repr(C, align(64))]
-struct Bucket {
-    /// Sixteen bits a place, the first lowest; 0 is an empty place.
-    tags: [u64; 2],
-    slots: [u32; PLACES],
-    /// Entries at home here that live in their other bucket.
-    absent: u16,
-    /// A bit for each place whose entry is at home elsewhere.
-    guests: u8,
-}
+/// Words in a bucket: one cache line.
+///
+/// | words | what |
+/// | --- | --- |
+/// | 0, 1 | tags of 16 bits; that of place *p* is number *p* / 2 of word *p* mod 2; 0 is an empty place |
+/// | 2 to 5 | slots of 32 bits, in the order of the places |
+/// | 6 | low half: entries at home here that live in their other bucket; above it a bit for each place whose entry is at home elsewhere |
+///
+/// Words, because memory for these comes zeroed from the system and is not written before it is used.
+type Bucket = [u64; WORDS];
+const WORDS: usize = 8;
+const LINE: usize = 64;
+const COUNTS: usize = 6;
+/// What a bucket that was given back looks like: empty, and perhaps the home of entries elsewhere.
+const GONE: Bucket = [0, 0, 0, 0, 0, 0, 1, 0];
 
-const _: () = assert!(size_of::<Bucket>() == 64);
-
-const EMPTY: Bucket = Bucket {
-    tags: [0; 2],
-    slots: [0; PLACES],
-    absent: 0,
-    guests: 0,
-};
+/// Buckets that a retired index gives back at a time: 2 MiB.
+const GIVEN_BACK: usize = 1 << 15;
 
 #[derive(Debug)]
 pub(crate) struct Index {
-    buckets: Vec<Bucket>,
+    words: Vec<u64>,
+    /// The first word that begins a line.
+    start: usize,
+    /// Buckets that hashes are spread over; those at the end may be gone already.
+    buckets: usize,
 }
 
 /// No place within the bounded probe.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Full;
 
-/// Places of a bucket: a bit for each, in an order of its own.
+/// Where an entry may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Glance {
+    /// In this slot; nowhere, if it is [`NONE`].
+    At(u32),
+    /// In this other bucket, for which memory was asked.
+    Away(u32),
+}
+
+/// Places of a bucket: a bit for each, eight bits apart.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Places(u64);
 
 impl Places {
     /// Takes one out.
     #[inline(always)]
-    fn pop(&mut self) -> Option<usize> {
+    const fn pop(&mut self) -> Option<usize> {
         if self.0 == 0 {
             return None;
         }
-        let bit = self.0.trailing_zeros() as usize;
+        let place = self.0.trailing_zeros() as usize / 8;
         self.0 &= self.0 - 1;
-        Some(bit / 16 + (bit & 4))
+        Some(place % PLACES)
     }
 }
 
-impl Bucket {
-    /// The places with that tag: all of a word's four are compared at once.
-    #[inline(always)]
-    const fn matches(&self, tag: u16) -> Places {
-        const LOW: u64 = 0x7fff_7fff_7fff_7fff;
-        let same = tag as u64 * 0x0001_0001_0001_0001;
-        let [a, b] = [self.tags[0] ^ same, self.tags[1] ^ same];
-        // The highest bit of each sixteen that are all 0.
-        let a = !((a & LOW) + LOW | a | LOW);
-        let b = !((b & LOW) + LOW | b | LOW);
-        Places(a >> 15 | b >> 11)
-    }
+/// The places with that tag: the four of a word are compared at once.
+#[inline(always)]
+const fn matches(bucket: &Bucket, tag: u16) -> Places {
+    const LOW: u64 = 0x7fff_7fff_7fff_7fff;
+    let same = tag as u64 * 0x0001_0001_0001_0001;
+    let [even, odd] = [bucket[0] ^ same, bucket[1] ^ same];
+    // The highest bit of each sixteen that are all 0.
+    let even = !((even & LOW) + LOW | even | LOW);
+    let odd = !((odd & LOW) + LOW | odd | LOW);
+    Places(even >> 15 | odd >> 7)
+}
 
-    fn free_place(&self) -> Option<usize> {
-        self.matches(0).pop()
-    }
+const fn free_place(bucket: &Bucket) -> Option<usize> {
+    matches(bucket, 0).pop()
+}
 
-    const fn tag(&self, place: usize) -> u16 {
-        (self.tags[place / 4] >> (place % 4 * 16)) as u16
-    }
+const fn tag_at(bucket: &Bucket, place: usize) -> u16 {
+    (bucket[place % 2] >> (place / 2 * 16)) as u16
+}
 
-    fn put(&mut self, place: usize, tag: u16, slot: u32, is_guest: bool) {
-        let (word, shift) = (&mut self.tags[place / 4], place % 4 * 16);
-        *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
-        self.slots[place] = slot;
-        self.guests = self.guests & !(1 << place) | u8::from(is_guest) << place;
-    }
+#[inline(always)]
+const fn slot_at(bucket: &Bucket, place: usize) -> u32 {
+    (bucket[2 + place / 2] >> (place % 2 * 32)) as u32
+}
 
-    const fn is_guest(&self, place: usize) -> bool {
-        self.guests & 1 << place != 0
-    }
+const fn is_guest(bucket: &Bucket, place: usize) -> bool {
+    bucket[COUNTS] >> (32 + place) & 1 != 0
+}
+
+/// Entries at home here that live elsewhere.
+#[inline(always)]
+const fn absent(bucket: &Bucket) -> u32 {
+    bucket[COUNTS] as u32
+}
+
+const fn put(bucket: &mut Bucket, place: usize, tag: u16, slot: u32, is_guest: bool) {
+    let shift = place / 2 * 16;
+    let tags = bucket[place % 2];
+    bucket[place % 2] = tags & !(0xffff << shift) | (tag as u64) << shift;
+    let shift = place % 2 * 32;
+    let slots = bucket[2 + place / 2];
+    bucket[2 + place / 2] = slots & !(0xffff_ffff << shift) | (slot as u64) << shift;
+    let guest = 1 << (32 + place);
+    bucket[COUNTS] = bucket[COUNTS] & !guest | if is_guest { guest } else { 0 };
 }
 
 /// Never 0.
+#[inline(always)]
 const fn tag_of(hash: u64) -> u16 {
     hash as u16 | 1 << 15
 }
 
 impl Index {
-    /// An index of at least one bucket.
+    /// An index of at least one bucket. Its memory is taken, not touched.
     pub(crate) fn new(buckets: usize) -> Index {
+        let buckets = buckets.clamp(1, u32::MAX as usize);
+        let words = vec![0u64; (buckets + 1) * WORDS];
+        let start = words.as_ptr().align_offset(LINE).min(WORDS);
         Index {
-            buckets: vec![EMPTY; buckets.clamp(1, u32::MAX as usize)],
+            words,
+            start,
+            buckets,
         }
     }
 
-    pub(crate) fn buckets(&self) -> usize {
-        self.buckets.len()
+    pub(crate) const fn buckets(&self) -> usize {
+        self.buckets
+    }
+
+    #[inline(always)]
+    fn bucket(&self, number: usize) -> &Bucket {
+        let (buckets, _) = self.words.get(self.start..).unwrap_or_default().as_chunks();
+        buckets.get(number).unwrap_or(&GONE)
+    }
+
+    /// `None` for a bucket that was given back.
+    fn bucket_mut(&mut self, number: usize) -> Option<&mut Bucket> {
+        let (buckets, _) = self.words.get_mut(self.start..)?.as_chunks_mut();
+        buckets.get_mut(number)
+    }
+
+    fn put(&mut self, number: usize, place: usize, tag: u16, slot: u32, is_guest: bool) {
+        if let Some(bucket) = self.bucket_mut(number) {
+            put(bucket, place, tag, slot, is_guest);
+        }
+    }
+
+    fn count_absent(&mut self, number: usize, more: i8) {
+        if let Some(bucket) = self.bucket_mut(number) {
+            bucket[COUNTS] = bucket[COUNTS].wrapping_add_signed(i64::from(more));
+        }
     }
 
     /// A bucket from 32 bits, without dividing.
-    fn scale(&self, bits: u64) -> usize {
-        ((bits * self.buckets.len() as u64) >> 32) as usize
+    #[inline(always)]
+    const fn scale(&self, bits: u64) -> usize {
+        ((bits * self.buckets as u64) >> 32) as usize
     }
 
-    fn home(&self, hash: u64) -> usize {
+    #[inline(always)]
+    pub(crate) const fn home(&self, hash: u64) -> usize {
         self.scale(hash >> 32)
     }
 
     /// The other bucket of an entry with that tag in `bucket`; the other's other is `bucket`.
-    fn other(&self, bucket: usize, tag: u16) -> usize {
-        let mixed = u64::from(tag).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    const fn other(&self, bucket: usize, tag: u16) -> usize {
+        let mixed = (tag as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         let sum = self.scale(mixed);
         if sum >= bucket {
             sum - bucket
         } else {
-            sum + self.buckets.len() - bucket
+            sum + self.buckets - bucket
         }
     }
 
-    /// Asks memory for the home bucket.
-    #[inline]
-    pub(crate) fn expect(&self, hash: u64) {
-        prefetch::line(&self.buckets[self.home(hash)]);
-    }
-
-    /// The first slot in the home bucket that may be meant, [`NONE`] if there is none. If there may be
-    /// one in the other bucket, memory is asked for that.
+    /// Asks memory for a bucket.
     #[inline(always)]
-    pub(crate) fn glance(&self, hash: u64) -> u32 {
+    pub(crate) fn expect(&self, number: usize) {
+        prefetch::line(&self.words, self.start + number * WORDS);
+    }
+
+    /// Where the entry that is meant may be, from a look at its home bucket.
+    #[inline(always)]
+    pub(crate) fn glance(&self, home: usize, hash: u64) -> Glance {
         let tag = tag_of(hash);
-        let home = self.home(hash);
-        let bucket = &self.buckets[home];
-        if let Some(place) = bucket.matches(tag).pop() {
-            return bucket.slots[place % PLACES];
+        let bucket = self.bucket(home);
+        match matches(bucket, tag).pop() {
+            Some(place) => Glance::At(slot_at(bucket, place)),
+            None if absent(bucket) == 0 => Glance::At(NONE),
+            None => self.glance_beyond(home, tag),
         }
-        if bucket.absent != 0 {
-            prefetch::line(&self.buckets[self.other(home, tag)]);
-        }
-        NONE
+    }
+
+    #[inline(never)]
+    fn glance_beyond(&self, home: usize, tag: u16) -> Glance {
+        let other = self.other(home, tag);
+        self.expect(other);
+        Glance::Away(other as u32)
+    }
+
+    /// The first slot in its other bucket that may be meant, or [`NONE`].
+    #[inline(never)]
+    pub(crate) fn glance_away(&self, other: usize, hash: u64) -> u32 {
+        let bucket = self.bucket(other);
+        let place = matches(bucket, tag_of(hash)).pop();
+        place.map_or(NONE, |place| slot_at(bucket, place))
     }
 
     /// The first slot under `hash` that `is_it` accepts.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = tag_of(hash);
         let home = self.home(hash);
-        if let Some(place) = self.place_in(home, tag, &mut is_it) {
-            return Some(self.buckets[home].slots[place]);
+        let found = self.place_in(home, tag, &mut is_it);
+        if let Some(place) = found {
+            return Some(slot_at(self.bucket(home), place));
         }
-        if self.buckets[home].absent == 0 {
+        if absent(self.bucket(home)) == 0 {
             return None;
         }
         let other = self.other(home, tag);
         let place = self.place_in(other, tag, &mut is_it)?;
-        Some(self.buckets[other].slots[place])
+        Some(slot_at(self.bucket(other), place))
     }
 
     fn place_in(
         &self,
-        bucket: usize,
+        number: usize,
         tag: u16,
         is_it: &mut impl FnMut(u32) -> bool,
     ) -> Option<usize> {
-        let bucket = &self.buckets[bucket];
-        let mut found = bucket.matches(tag);
-        core::iter::from_fn(|| found.pop()).find(|place| is_it(bucket.slots[*place]))
+        let bucket = self.bucket(number);
+        let mut found = matches(bucket, tag);
+        core::iter::from_fn(|| found.pop()).find(|place| is_it(slot_at(bucket, *place)))
     }
 
     pub(crate) fn insert(&mut self, hash: u64, slot: u32) -> Result<(), Full> {
         let tag = tag_of(hash);
         let home = self.home(hash);
         let other = self.other(home, tag);
-        let buckets = [home, other];
-        let (bucket, place) = self.make_room(buckets).ok_or(Full)?;
-        let is_guest = bucket != home;
-        self.buckets[bucket].put(place, tag, slot, is_guest);
-        self.buckets[home].absent += u16::from(is_guest);
+        let (number, place) = self.make_room([home, other]).ok_or(Full)?;
+        let is_guest = number != home;
+        self.put(number, place, tag, slot, is_guest);
+        self.count_absent(home, i8::from(is_guest));
         Ok(())
     }
 
     /// A free place in one of two buckets, if need be after moving others.
     fn make_room(&mut self, buckets: [usize; 2]) -> Option<(usize, usize)> {
-        let free = |index: &Index, bucket: usize| {
-            let place = index.buckets[bucket].free_place()?;
-            Some((bucket, place))
+        let free = |index: &Index, number: usize| {
+            let place = free_place(index.bucket(number))?;
+            Some((number, place))
         };
-        if let Some(found) = buckets.iter().find_map(|bucket| free(self, *bucket)) {
+        if let Some(found) = buckets.iter().find_map(|number| free(self, *number)) {
             return Some(found);
         }
-        for bucket in buckets {
-            if let Some(place) = (0..PLACES).find(|place| self.move_away(bucket, *place)) {
-                return Some((bucket, place));
+        for number in buckets {
+            if let Some(place) = (0..PLACES).find(|place| self.move_away(number, *place)) {
+                return Some((number, place));
             }
         }
-        for bucket in buckets {
+        for number in buckets {
             for place in 0..PLACES {
-                let next = self.other(bucket, self.buckets[bucket].tag(place));
+                let next = self.other(number, tag_at(self.bucket(number), place));
                 let makes_room = |index: &mut Index| (0..PLACES).any(|p| index.move_away(next, p));
-                if !buckets.contains(&next) && makes_room(self) && self.move_away(bucket, place) {
-                    return Some((bucket, place));
+                if !buckets.contains(&next) && makes_room(self) && self.move_away(number, place) {
+                    return Some((number, place));
                 }
             }
         }
@@ -228,23 +295,23 @@ impl Index {
     }
 
     /// Moves an entry to its other bucket, if that has a free place.
-    fn move_away(&mut self, bucket: usize, place: usize) -> bool {
-        let from = self.buckets[bucket];
-        let (tag, slot) = (from.tag(place), from.slots[place]);
-        let other = self.other(bucket, tag);
-        if other == bucket {
+    fn move_away(&mut self, number: usize, place: usize) -> bool {
+        let from = *self.bucket(number);
+        let (tag, slot) = (tag_at(&from, place), slot_at(&from, place));
+        let other = self.other(number, tag);
+        if other == number {
             return false;
         }
-        let Some(free) = self.buckets[other].free_place() else {
+        let Some(free) = free_place(self.bucket(other)) else {
             return false;
         };
-        let was_guest = from.is_guest(place);
-        self.buckets[other].put(free, tag, slot, !was_guest);
-        self.buckets[bucket].put(place, 0, 0, false);
+        let was_guest = is_guest(&from, place);
+        self.put(other, free, tag, slot, !was_guest);
+        self.put(number, place, 0, 0, false);
         if was_guest {
-            self.buckets[other].absent -= 1;
+            self.count_absent(other, -1);
         } else {
-            self.buckets[bucket].absent += 1;
+            self.count_absent(number, 1);
         }
         true
     }
@@ -253,27 +320,38 @@ impl Index {
     pub(crate) fn remove(&mut self, hash: u64, slot: u32) -> bool {
         let tag = tag_of(hash);
         let home = self.home(hash);
-        for bucket in [home, self.other(home, tag)] {
-            let place = self.place_in(bucket, tag, &mut |other| other == slot);
+        for number in [home, self.other(home, tag)] {
+            let place = self.place_in(number, tag, &mut |other| other == slot);
             if let Some(place) = place {
-                let was_guest = self.buckets[bucket].is_guest(place);
-                self.buckets[bucket].put(place, 0, 0, false);
-                self.buckets[home].absent -= u16::from(was_guest);
+                let was_guest = is_guest(self.bucket(number), place);
+                self.put(number, place, 0, 0, false);
+                self.count_absent(home, -i8::from(was_guest));
                 return true;
             }
         }
         false
     }
 
-    /// Takes every slot out of one bucket, for moving to another index. Look-ups that end here
+    /// Takes every slot out of the last bucket that was not drained yet, for moving to another index,
+    /// and gives memory back from time to time. `None` when all are drained. Look-ups that end here
     /// because of it must go on elsewhere.
-    pub(crate) fn drain(&mut self, bucket: usize) -> impl Iterator<Item = u32> + use<> {
-        let taken = self.buckets[bucket];
-        self.buckets[bucket].tags = [0; 2];
-        self.buckets[bucket].guests = 0;
-        (0..PLACES)
-            .filter(move |place| taken.tag(*place) != 0)
-            .map(move |place| taken.slots[place])
+    pub(crate) fn drain_last(
+        &mut self,
+        left: &mut usize,
+    ) -> Option<impl Iterator<Item = u32> + use<>> {
+        *left = left.checked_sub(1)?;
+        let taken = *self.bucket(*left);
+        if let Some(bucket) = self.bucket_mut(*left) {
+            bucket[0] = 0;
+            bucket[1] = 0;
+            bucket[COUNTS] &= 0xffff_ffff;
+        }
+        if left.is_multiple_of(GIVEN_BACK) {
+            self.words.truncate(self.start + *left * WORDS);
+            self.words.shrink_to_fit();
+        }
+        let places = (0..PLACES).filter(move |place| tag_at(&taken, *place) != 0);
+        Some(places.map(move |place| slot_at(&taken, place)))
     }
 }
 
@@ -311,8 +389,8 @@ mod tests {
             assert!(index.remove(hash_of(n), n));
             assert_eq!(index.find(hash_of(n), |slot| slot == n), None);
         }
-        assert!(index.buckets.iter().all(|bucket| bucket.absent == 0));
-        assert!(index.buckets.iter().all(|bucket| bucket.guests == 0));
+        let counts = (0..1000).map(|number| index.bucket(number)[COUNTS]);
+        assert_eq!(counts.max(), Some(0));
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod stats;
 mod table;
 mod time;
 mod tuple;
+mod usual;
 mod verdict;
 mod wheel;
 

@@ -7,21 +7,19 @@
 
 #![allow(unsafe_code)]
 
-use crate::entry::Entry;
-
 /// Bytes in a cache line.
 const LINE: usize = 64;
 
-/// Asks for the line in which a value begins.
+/// Asks for the line in which element `at` of a slice begins, if there is such an element.
 #[inline(always)]
-pub(crate) fn line<T: ?Sized>(value: &T) {
-    address(core::ptr::from_ref(value).cast());
+pub(crate) fn line<T>(slice: &[T], at: usize) {
+    address(slice.as_ptr().wrapping_add(at).cast());
 }
 
-/// Asks for both lines of an entry.
+/// Asks for the first two lines of element `at` of a slice, if there is such an element.
 #[inline(always)]
-pub(crate) fn entry(entry: &Entry) {
-    let first: *const u8 = core::ptr::from_ref(entry).cast();
+pub(crate) fn two_lines<T>(slice: &[T], at: usize) {
+    let first: *const u8 = slice.as_ptr().wrapping_add(at).cast();
     address(first);
     address(first.wrapping_add(LINE));
 }

@@ -1,7 +1,8 @@
 //! Where entries live: numbered slots, in chunks that never move.
 //!
-//! Chunks are reserved when the limit is set and touched when they are used, so that a table of a
-//! million entries costs what it holds. Slots are used in order, and freed ones first, last freed
+//! A chunk is memory for 16,384 entries, one page of 2 MiB where the program's allocator gives such
+//! pages. Chunks are reserved when the limit is set, and touched as they are used, so that a table of
+//! a million entries costs what it holds. Slots are used in order, and freed ones first, last freed
 //! first. The addresses of IPv6 entries and start times stand in arrays beside the chunk, made when
 //! the first entry of the chunk needs them.
 
@@ -19,12 +20,12 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Entries in a chunk: 2 MiB of them.
 const CHUNK: usize = 1 << 14;
 
-/// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
-const RESERVED_AT_MOST: u32 = 1 << 24;
+/// Chunks to reserve in advance, at most: 2 GiB of addresses, not of memory.
+const RESERVED_AT_MOST: usize = 1 << 10;
 
+/// What only some entries of a chunk have.
 #[derive(Debug, Default)]
-struct Chunk {
-    entries: Vec<Entry>,
+struct Beside {
     wide: Option<Box<[[u128; 2]]>>,
     /// Nanoseconds plus one; 0 is none.
     starts: Option<Box<[u64]>>,
@@ -32,7 +33,10 @@ struct Chunk {
 
 #[derive(Debug)]
 pub(crate) struct Slab {
-    chunks: Vec<Chunk>,
+    chunks: Vec<Vec<Entry>>,
+    beside: Vec<Beside>,
+    /// Chunks that there shall be.
+    wanted: usize,
     free: u32,
     used: u32,
 }
@@ -41,23 +45,31 @@ impl Slab {
     pub(crate) const fn new() -> Slab {
         Slab {
             chunks: Vec::new(),
+            beside: Vec::new(),
+            wanted: 0,
             free: NONE,
             used: 0,
         }
     }
 
-    /// Reserves room for `slots` entries in all, or for as many as may be wanted soon.
-    pub(crate) fn reserve(&mut self, slots: u32) {
-        self.grow(slots.min(RESERVED_AT_MOST));
+    /// Wants room for `slots` entries in all, or for as many as may be needed soon. It is for
+    /// [`reserve_some`](Slab::reserve_some) to get it.
+    pub(crate) fn want(&mut self, slots: u32) {
+        self.wanted = (slots as usize).div_ceil(CHUNK).min(RESERVED_AT_MOST);
     }
 
-    fn grow(&mut self, slots: u32) {
-        while self.chunks.len() * CHUNK < slots as usize {
-            self.chunks.push(Chunk {
-                entries: Vec::with_capacity(CHUNK),
-                ..Chunk::default()
-            });
+    /// Reserves one more chunk, if more are wanted. Returns whether that was so.
+    pub(crate) fn reserve_some(&mut self) -> bool {
+        let wants_more = self.chunks.len() < self.wanted;
+        if wants_more {
+            self.grow();
         }
+        wants_more
+    }
+
+    fn grow(&mut self) {
+        self.chunks.push(Vec::with_capacity(CHUNK));
+        self.beside.push(Beside::default());
     }
 
     /// Slots ever used: slots at and above this number hold nothing.
@@ -76,8 +88,10 @@ impl Slab {
         if slot == NONE {
             return None;
         }
-        self.grow(slot + 1);
-        self.chunks[slot as usize / CHUNK].entries.push(entry);
+        while self.chunks.len() <= slot as usize / CHUNK {
+            self.grow();
+        }
+        self.chunks[slot as usize / CHUNK].push(entry);
         self.used += 1;
         Some(slot)
     }
@@ -91,48 +105,58 @@ impl Slab {
         self.free = slot;
     }
 
+    /// The slot, if it was ever used, whatever it holds.
+    #[inline(always)]
+    pub(crate) fn place_mut(&mut self, slot: u32) -> Option<&mut Entry> {
+        let chunk = self.chunks.get_mut(slot as usize / CHUNK)?;
+        chunk.get_mut(slot as usize % CHUNK)
+    }
+
     /// The entry, if the slot was ever used and holds one.
     #[inline(always)]
     pub(crate) fn get(&self, slot: u32) -> Option<&Entry> {
         let chunk = self.chunks.get(slot as usize / CHUNK)?;
-        let entry = chunk.entries.get(slot as usize % CHUNK)?;
+        let entry = chunk.get(slot as usize % CHUNK)?;
         (entry.parts != 0).then_some(entry)
     }
 
-    /// Asks memory for an entry, if the slot was ever used, and for its addresses if they are apart.
+    /// Asks memory for an entry, if the slot was ever used.
     #[inline(always)]
     pub(crate) fn expect(&self, slot: u32) {
-        let Some(chunk) = self.chunks.get(slot as usize / CHUNK) else {
-            return;
-        };
-        if let Some(entry) = chunk.entries.get(slot as usize % CHUNK) {
-            prefetch::entry(entry);
+        if let Some(chunk) = self.chunks.get(slot as usize / CHUNK) {
+            prefetch::two_lines(chunk, slot as usize % CHUNK);
         }
-        if let Some(wide) = &chunk.wide {
-            prefetch::line(&wide[slot as usize % CHUNK]);
+    }
+
+    /// Asks memory for the addresses of an IPv6 entry.
+    pub(crate) fn expect_wide(&self, slot: u32) {
+        if let Some(beside) = self.beside.get(slot as usize / CHUNK)
+            && let Some(wide) = &beside.wide
+        {
+            prefetch::line(wide, slot as usize % CHUNK);
         }
     }
 
     pub(crate) fn wide(&self, slot: u32) -> [u128; 2] {
-        let wide = self.chunks[slot as usize / CHUNK].wide.as_ref();
+        let wide = self.beside[slot as usize / CHUNK].wide.as_ref();
         wide.map_or([0; 2], |wide| wide[slot as usize % CHUNK])
     }
 
     pub(crate) fn set_wide(&mut self, slot: u32, addresses: [u128; 2]) {
-        let wide = &mut self.chunks[slot as usize / CHUNK].wide;
+        let wide = &mut self.beside[slot as usize / CHUNK].wide;
         let wide = wide.get_or_insert_with(|| vec![[0; 2]; CHUNK].into_boxed_slice());
         wide[slot as usize % CHUNK] = addresses;
     }
 
     /// When the entry was confirmed; `None` if that was not noted.
     pub(crate) fn start(&self, slot: u32) -> Option<Time> {
-        let starts = self.chunks[slot as usize / CHUNK].starts.as_ref()?;
+        let starts = self.beside[slot as usize / CHUNK].starts.as_ref()?;
         let nanos = starts[slot as usize % CHUNK];
         nanos.checked_sub(1).map(Time::from_nanos)
     }
 
     pub(crate) fn set_start(&mut self, slot: u32, start: Option<Time>) {
-        let starts = &mut self.chunks[slot as usize / CHUNK].starts;
+        let starts = &mut self.beside[slot as usize / CHUNK].starts;
         if start.is_none() && starts.is_none() {
             return;
         }
@@ -147,13 +171,13 @@ impl core::ops::Index<u32> for Slab {
 
     #[inline(always)]
     fn index(&self, slot: u32) -> &Entry {
-        &self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
+        &self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 }
 
 impl core::ops::IndexMut<u32> for Slab {
     #[inline(always)]
     fn index_mut(&mut self, slot: u32) -> &mut Entry {
-        &mut self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
+        &mut self.chunks[slot as usize / CHUNK][slot as usize % CHUNK]
     }
 }

@@ -23,14 +23,12 @@ use crate::connection::{Connection, Status};
 use crate::entry::Entry;
 use crate::evict::SlotSet;
 use crate::hash::{Hasher, Key, Probe};
-use crate::index::{Full, Index};
+use crate::index::{Full, Glance, Index, PLACES};
 use crate::slab::Slab;
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
 
-/// Places in a bucket of the index.
-const PLACES: usize = 8;
 /// Entries for each bucket of eight places: three quarters full.
 const ENTRIES_PER_BUCKET: usize = 6;
 /// Buckets moved to a new index at each step.
@@ -60,7 +58,7 @@ pub(crate) struct Table {
     pub(crate) slab: Slab,
     pub(crate) hasher: Hasher,
     index: Index,
-    /// An index that is being replaced, and its next bucket to be moved.
+    /// An index that is being replaced, and how many of its buckets are left to be moved.
     old_index: Option<(Index, usize)>,
     wheel: Wheel,
     unanswered: SlotSet,
@@ -76,7 +74,8 @@ pub(crate) struct Table {
 impl Table {
     pub(crate) fn new(hasher: Hasher, max: u32, buckets: usize) -> Table {
         let mut slab = Slab::new();
-        slab.reserve(max);
+        slab.want(max);
+        while slab.reserve_some() {}
         Table {
             slab,
             hasher,
@@ -113,27 +112,29 @@ impl Table {
         Some((slot, self.direction_of(slot, probe)?))
     }
 
-    /// Asks memory for where a packet's entry is looked for.
-    #[inline]
-    pub(crate) fn expect(&self, hash: u64) {
-        self.index.expect(hash);
+    /// The bucket in which a packet's entry is looked for first.
+    #[inline(always)]
+    pub(crate) fn home(&self, hash: u64) -> u32 {
+        self.index.home(hash) as u32
     }
 
-    /// Where a packet's entry probably is, which is asked for; [`slab::NONE`](crate::slab::NONE) if it is not seen.
+    /// Asks memory for a bucket.
     #[inline(always)]
-    pub(crate) fn glance(&self, hash: u64) -> u32 {
-        let slot = self.index.glance(hash);
+    pub(crate) fn expect_bucket(&self, number: u32) {
+        self.index.expect(number as usize);
+    }
+
+    /// Where a packet's entry probably is, by its home bucket.
+    #[inline(always)]
+    pub(crate) fn glance(&self, home: u32, hash: u64) -> Glance {
+        self.index.glance(home as usize, hash)
+    }
+
+    /// The same, by its other bucket.
+    pub(crate) fn glance_away(&self, other: u32, hash: u64) -> u32 {
+        let slot = self.index.glance_away(other as usize, hash);
         self.slab.expect(slot);
         slot
-    }
-
-    /// The same, looked for at a place where it probably is first.
-    #[inline(always)]
-    pub(crate) fn find_from(&self, probe: &Probe, glance: u32) -> Option<(u32, Direction)> {
-        if let Some(direction) = self.direction_of(glance, probe) {
-            return Some((glance, direction));
-        }
-        self.find(probe)
     }
 
     /// The direction in which a packet belongs to an entry, if it does.
@@ -268,9 +269,13 @@ impl Table {
     }
 
     /// Gives an entry that many seconds from now, unless its time is fixed.
-    pub(crate) fn prolong(&mut self, slot: u32, now: Time, secs: i64) {
-        let (entry, wheel) = self.entry_and_wheel(slot);
-        if entry.prolong(now, secs) && wheel.comes_late(entry) {
+    pub(crate) fn prolong(&mut self, slot: u32, now: Time, secs: i32) {
+        let entry = &mut self.slab[slot];
+        if entry.status.has(Status::FIXED_TIMEOUT) {
+            return;
+        }
+        entry.deadline = now.plus_timeout(secs);
+        if self.wheel.comes_late(entry) {
             self.rearm(slot);
         }
     }
@@ -278,8 +283,17 @@ impl Table {
     /// An entry, and the wheel, to be asked whether it comes late for the entry's new deadline: then
     /// [`rearm`](Table::rearm) must follow.
     #[inline(always)]
-    pub(crate) fn entry_and_wheel(&mut self, slot: u32) -> (&mut Entry, &Wheel) {
-        (&mut self.slab[slot], &self.wheel)
+    pub(crate) fn entry_and_wheel(&mut self, slot: u32) -> Option<(&mut Entry, &Wheel)> {
+        Some((self.slab.place_mut(slot)?, &self.wheel))
+    }
+
+    /// Whether a slot has the addresses of a key that keeps them apart, or the key keeps none.
+    #[inline(always)]
+    pub(crate) fn has_addresses(&self, slot: u32, key: &Key) -> bool {
+        match key.wide {
+            None => true,
+            Some(wide) => self.slab.get(slot).is_some() && self.slab.wide(slot) == wide,
+        }
     }
 
     /// Puts an entry into the list of the wheel that its deadline asks for.
@@ -349,9 +363,10 @@ impl Table {
         self.extras.entry(slot).or_default()
     }
 
-    /// Makes room for `max` entries and lets the index have at least `buckets` places.
+    /// Makes room for `max` entries and lets the index have at least `buckets` places, in the steps
+    /// that follow.
     pub(crate) fn reserve(&mut self, max: u32, places: usize) {
-        self.slab.reserve(max);
+        self.slab.want(max);
         let keys = u32::try_from(self.keys).unwrap_or(u32::MAX);
         let wanted = buckets_for(max.max(keys), places);
         if wanted != self.index.buckets() {
@@ -364,23 +379,31 @@ impl Table {
             self.move_some();
         }
         let old = core::mem::replace(&mut self.index, Index::new(buckets));
-        self.old_index = Some((old, 0));
+        let left = old.buckets();
+        self.old_index = Some((old, left));
+    }
+
+    /// A bounded step of getting the memory that is wanted.
+    pub(crate) fn reserve_some(&mut self) {
+        self.slab.reserve_some();
     }
 
     /// A bounded step of moving to a new index.
+    #[inline]
     pub(crate) fn move_some(&mut self) {
-        let Some((mut old, from)) = self.old_index.take() else {
-            return;
-        };
-        let to = (from + MOVED_AT_ONCE).min(old.buckets());
-        for bucket in from..to {
-            for slot in old.drain(bucket) {
+        if let Some((old, left)) = self.old_index.take() {
+            self.old_index = self.move_from(old, left);
+        }
+    }
+
+    #[inline(never)]
+    fn move_from(&mut self, mut old: Index, mut left: usize) -> Option<(Index, usize)> {
+        for _ in 0..MOVED_AT_ONCE {
+            for slot in old.drain_last(&mut left)? {
                 self.move_slot(slot);
             }
         }
-        if to < old.buckets() {
-            self.old_index = Some((old, to));
-        }
+        Some((old, left))
     }
 
     /// An entry with two keys is met once for each: whichever is not there yet is put in.

@@ -53,6 +53,14 @@ impl Time {
         }
     }
 
+    /// This moment moved by a timeout, in seconds.
+    #[inline(always)]
+    pub(crate) const fn plus_timeout(self, secs: i32) -> Time {
+        // 2³¹ seconds are fewer nanoseconds than 2⁶³.
+        let nanos = secs as i64 * SECOND as i64;
+        Time(self.0.saturating_add_signed(nanos))
+    }
+
     /// This moment moved forward by `duration`.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Time {

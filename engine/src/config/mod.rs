@@ -126,6 +126,12 @@ impl Config {
         self.values[knob as usize]
     }
 
+    /// The value of a knob that is a time: within the bounds of those, it fits.
+    #[inline(always)]
+    pub(crate) const fn secs(&self, knob: Knob) -> i32 {
+        self.get(knob) as i32
+    }
+
     /// Whether `knob` is other than 0.
     #[inline]
     pub const fn flag(&self, knob: Knob) -> bool {

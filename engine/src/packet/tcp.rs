@@ -74,6 +74,12 @@ impl<'a> Header<'a> {
         !self.options.is_empty()
     }
 
+    /// The same with only these flags, for a packet of which the others do not matter.
+    #[inline(always)]
+    pub(crate) const fn with_flags(self, flags: u8) -> Header<'a> {
+        Header { flags, ..self }
+    }
+
     /// Whether there may be SACKs: there are options other than the timestamp that most segments have
     /// (laid out as RFC 7323, appendix A recommends).
     #[inline]

@@ -11,6 +11,7 @@ pub(crate) struct Header {
 }
 
 impl Header {
+    #[inline(always)]
     pub(crate) fn parse(segment: Segment<'_>) -> Result<Header, Missing> {
         let bytes: [u8; 8] = segment.array(0)?;
         Ok(Header {

@@ -4,5 +4,5 @@ use super::{Scene, Step};
 use crate::config::Knob;
 
 pub(super) fn track(scene: &Scene<'_>) -> Step {
-    Step::Refresh(scene.config.get(Knob::GenericTimeout))
+    Step::Refresh(scene.config.secs(Knob::GenericTimeout))
 }

@@ -30,12 +30,12 @@ impl Gre {
 
     pub(super) fn track(&self, status: &mut Status, changes: &mut Changes) -> Step {
         if !status.has(Status::SEEN_REPLY) {
-            return Step::Refresh(i64::from(self.timeout));
+            return Step::Refresh(self.timeout);
         }
         if !status.has(Status::ASSURED) {
             *status = status.with(Status::ASSURED);
             changes.add(Changes::ASSURED);
         }
-        Step::Refresh(i64::from(self.stream_timeout))
+        Step::Refresh(self.stream_timeout)
     }
 }

@@ -42,7 +42,7 @@ pub(super) fn track(scene: &Scene<'_>) -> Step {
     if scene.opens && !icmp_is_request(protocol, kind) {
         return Step::Invalid(Reason::IcmpNew);
     }
-    Step::Refresh(scene.config.get(match protocol {
+    Step::Refresh(scene.config.secs(match protocol {
         Protocol::ICMP => Knob::IcmpTimeout,
         _ => Knob::Icmpv6Timeout,
     }))

@@ -12,7 +12,7 @@ mod tcp;
 mod udp;
 
 use crate::config::{Config, Knob};
-use crate::connection::{ProtocolState, State};
+use crate::connection::{ProtocolState, State, Status};
 use crate::entry::Entry;
 use crate::event::Changes;
 use crate::packet::{Packet, checksum};
@@ -36,13 +36,13 @@ const _: () = assert!(size_of::<Proto>() == 56);
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Step {
     /// Accepted: counted, and the entry lives that many seconds more.
-    Refresh(i64),
+    Refresh(i32),
     /// Accepted, but neither counted nor a reason to live longer.
     Keep(Option<Reason>),
     /// Refused: INVALID.
     Invalid(Reason),
     /// Refused, and the entry lives only that many seconds more.
-    Shorten(i64, Reason),
+    Shorten(i32, Reason),
     /// Accepted, and it ends the entry at once.
     Delete,
     /// Opens a new connection in the place of this one, which is over.
@@ -59,22 +59,27 @@ pub(crate) struct Scene<'a> {
     pub(crate) now: Time,
 }
 
-impl Scene<'_> {
-    fn verifies_checksums(&self) -> bool {
-        self.config.flag(Knob::Checksum) && self.packet.l4().is_whole()
-    }
+/// Whether a packet's transport checksum is to be verified, and can be.
+#[inline(always)]
+fn verifies_checksum(packet: &Packet<'_>, config: &Config) -> bool {
+    config.flag(Knob::Checksum) && packet.l4().is_whole()
+}
 
-    /// Whether the transport checksum, counted over `covered` bytes, may be believed.
-    fn has_right_checksum(&self, protocol: Protocol, covered: usize) -> bool {
-        let packet = self.packet;
-        !self.verifies_checksums()
-            || checksum::is_right_with_pseudo_header(
-                packet.addresses(),
-                protocol,
-                packet.l4().bytes,
-                covered,
-            )
-    }
+/// Whether a packet's transport checksum, counted over `covered` bytes, may be believed.
+#[inline(always)]
+fn has_right_checksum(
+    packet: &Packet<'_>,
+    config: &Config,
+    protocol: Protocol,
+    covered: usize,
+) -> bool {
+    !verifies_checksum(packet, config)
+        || checksum::is_right_with_pseudo_header(
+            packet.addresses(),
+            protocol,
+            packet.l4().bytes,
+            covered,
+        )
 }
 
 impl Proto {
@@ -110,7 +115,6 @@ impl Proto {
 }
 
 /// Takes a packet of `protocol` through its tracker.
-#[inline(always)]
 pub(crate) fn track(
     entry: &mut Entry,
     protocol: Protocol,
@@ -126,6 +130,26 @@ pub(crate) fn track(
         (Proto::Stateless, Protocol::UDPLITE) => udp::track_lite(status, scene, changes),
         (Proto::Stateless, Protocol::ICMP | Protocol::ICMPV6) => icmp::track(scene),
         (Proto::Stateless, _) => generic::track(scene),
+    }
+}
+
+/// Takes a packet that says nothing new through its tracker: a short cut of [`track`], which returns
+/// the seconds that it prolongs the entry by. `None`, and nothing was changed, for all other packets.
+#[inline(always)]
+pub(crate) fn continue_usually(
+    proto: &mut Proto,
+    packet: &Packet<'_>,
+    direction: Direction,
+    status: Status,
+    config: &Config,
+    now: Time,
+) -> Option<i32> {
+    match proto {
+        Proto::Tcp(tcp) if status.has(Status::ASSURED) => {
+            tcp.continue_usually(packet, direction, config)
+        }
+        Proto::Udp(udp) => udp.continue_usually(packet, status, config, now),
+        _ => None,
     }
 }
 

@@ -4,11 +4,11 @@
 //! the longer timeout and becomes ASSURED. A question with its answer does not. UDP-Lite knows no
 //! such clock: the first packet after a reply makes the stream.
 
-use super::{Scene, Step};
-use crate::config::Knob;
+use super::{Scene, Step, has_right_checksum};
+use crate::config::{Config, Knob};
 use crate::connection::Status;
 use crate::event::Changes;
-use crate::packet::{Missing, udp::Header};
+use crate::packet::{Missing, Packet, udp::Header};
 use crate::time::Time;
 use crate::tuple::Protocol;
 use crate::verdict::Reason;
@@ -36,24 +36,42 @@ impl Udp {
         scene: &Scene<'_>,
         changes: &mut Changes,
     ) -> Step {
-        if let Err(reason) = check(scene) {
+        if let Err(reason) = check(scene.packet, scene.config) {
             return Step::Invalid(reason);
         }
         if status.has(Status::SEEN_REPLY) && scene.now > self.stream_after {
             return stream(status, scene, changes);
         }
-        Step::Refresh(scene.config.get(Knob::UdpTimeout))
+        Step::Refresh(scene.config.secs(Knob::UdpTimeout))
+    }
+
+    /// A datagram of a stream, or of an exchange that is none yet and was answered.
+    #[inline(never)]
+    pub(super) fn continue_usually(
+        &self,
+        packet: &Packet<'_>,
+        status: Status,
+        config: &Config,
+        now: Time,
+    ) -> Option<i32> {
+        check(packet, config).ok()?;
+        let is_stream = now > self.stream_after;
+        match (is_stream, status.has(Status::ASSURED)) {
+            (true, true) => Some(config.secs(Knob::UdpTimeoutStream)),
+            (true, false) => None,
+            (false, _) => Some(config.secs(Knob::UdpTimeout)),
+        }
     }
 }
 
 pub(super) fn track_lite(status: &mut Status, scene: &Scene<'_>, changes: &mut Changes) -> Step {
-    if let Err(reason) = check_lite(scene) {
+    if let Err(reason) = check_lite(scene.packet, scene.config) {
         return Step::Invalid(reason);
     }
     if status.has(Status::SEEN_REPLY) {
         return stream(status, scene, changes);
     }
-    Step::Refresh(scene.config.get(Knob::UdpTimeout))
+    Step::Refresh(scene.config.secs(Knob::UdpTimeout))
 }
 
 fn stream(status: &mut Status, scene: &Scene<'_>, changes: &mut Changes) -> Step {
@@ -61,12 +79,13 @@ fn stream(status: &mut Status, scene: &Scene<'_>, changes: &mut Changes) -> Step
         *status = status.with(Status::ASSURED);
         changes.add(Changes::ASSURED);
     }
-    Step::Refresh(scene.config.get(Knob::UdpTimeoutStream))
+    Step::Refresh(scene.config.secs(Knob::UdpTimeoutStream))
 }
 
 /// A checksum of 0 is none, also over IPv6.
-fn check(scene: &Scene<'_>) -> Result<(), Reason> {
-    let segment = scene.packet.l4();
+#[inline(always)]
+fn check(packet: &Packet<'_>, config: &Config) -> Result<(), Reason> {
+    let segment = packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::UdpShort,
         Missing::Snapped => Reason::Snapped,
@@ -75,15 +94,15 @@ fn check(scene: &Scene<'_>) -> Result<(), Reason> {
     if length < HEADER_LEN || length > segment.len {
         return Err(Reason::UdpLength);
     }
-    if header.checksum != 0 && !scene.has_right_checksum(Protocol::UDP, segment.len) {
+    if header.checksum != 0 && !has_right_checksum(packet, config, Protocol::UDP, segment.len) {
         return Err(Reason::UdpChecksum);
     }
     Ok(())
 }
 
 /// RFC 3828, 3.1: coverage 0 is everything, 1 to 7 is illegal; the checksum is never absent.
-fn check_lite(scene: &Scene<'_>) -> Result<(), Reason> {
-    let segment = scene.packet.l4();
+fn check_lite(packet: &Packet<'_>, config: &Config) -> Result<(), Reason> {
+    let segment = packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::UdpliteShort,
         Missing::Snapped => Reason::Snapped,
@@ -95,7 +114,7 @@ fn check_lite(scene: &Scene<'_>) -> Result<(), Reason> {
     if covered < HEADER_LEN || covered > segment.len {
         return Err(Reason::UdpliteCoverage);
     }
-    if header.checksum == 0 || !scene.has_right_checksum(Protocol::UDPLITE, covered) {
+    if header.checksum == 0 || !has_right_checksum(packet, config, Protocol::UDPLITE, covered) {
         return Err(Reason::UdpliteChecksum);
     }
     Ok(())

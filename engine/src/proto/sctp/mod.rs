@@ -7,7 +7,7 @@
 
 mod table;
 
-use super::{Scene, Step};
+use super::{Scene, Step, verifies_checksum};
 use crate::config::Knob;
 use crate::connection::{SctpState, State, Status};
 use crate::event::Changes;
@@ -94,7 +94,7 @@ impl Sctp {
         }
         match unrefreshed {
             Some(reason) => Step::Keep(reason),
-            None => Step::Refresh(scene.config.get(knob_of(self.state))),
+            None => Step::Refresh(scene.config.secs(knob_of(self.state))),
         }
     }
 
@@ -251,7 +251,7 @@ fn check(scene: &Scene<'_>) -> Result<Header, Reason> {
         Missing::Absent => Reason::SctpShort,
         Missing::Snapped => Reason::Snapped,
     })?;
-    if scene.verifies_checksums() && !checksum::is_right_sctp(segment.bytes) {
+    if verifies_checksum(scene.packet, scene.config) && !checksum::is_right_sctp(segment.bytes) {
         return Err(Reason::SctpChecksum);
     }
     Ok(header)

@@ -21,11 +21,12 @@ mod window;
 
 use core::hint::select_unpredictable;
 
-use super::{Scene, Step};
+use super::{Scene, Step, has_right_checksum};
 use crate::config::{Config, Knob};
 use crate::connection::{State, Status, TcpSide, TcpState};
 use crate::event::Changes;
-use crate::packet::tcp::Header;
+use crate::packet::Packet;
+use crate::packet::tcp::{Header, flag};
 use crate::time::Time;
 use crate::tuple::{Direction, Protocol};
 use crate::verdict::Reason;
@@ -178,7 +179,6 @@ impl Tcp {
         self.flags[index] = peer.flags;
     }
 
-    #[inline(always)]
     pub(super) fn track(
         &mut self,
         status: &mut Status,
@@ -186,53 +186,10 @@ impl Tcp {
         scene: &Scene<'_>,
         changes: &mut Changes,
     ) -> Step {
-        let (header, class) = match check_header(scene) {
+        let (header, class) = match check_header(scene.packet, scene.config) {
             Ok(checked) => checked,
             Err(reason) => return Step::Invalid(reason),
         };
-        if class == Class::Ack
-            && let Some(step) = self.continue_usually(&header, *status, scene)
-        {
-            return step;
-        }
-        self.track_unusual(header, class, status, deadline, scene, changes)
-    }
-
-    /// The usual segment: data or an acknowledgement, in its window, on a connection on which nothing
-    /// else is going on. It goes the same way as all others, but past what cannot concern it; `None`,
-    /// and nothing changed, if it is not so usual. (Header prediction: Jacobson, 1990.)
-    #[inline(always)]
-    fn continue_usually(
-        &mut self,
-        header: &Header<'_>,
-        status: Status,
-        scene: &Scene<'_>,
-    ) -> Option<Step> {
-        let is_settled = self.state == TcpState::Established
-            && status.has(Status::ASSURED.with(Status::SEEN_REPLY));
-        if !is_settled || header.may_have_sacks() {
-            return None;
-        }
-        let direction = scene.direction;
-        if !window::continues(self, header, direction) {
-            return None;
-        }
-        self.last_class = Class::Ack;
-        self.last_direction = direction;
-        let timeout = self.timeout(TcpState::Established, Class::Ack, scene.config);
-        Some(Step::Refresh(timeout))
-    }
-
-    #[inline(never)]
-    fn track_unusual(
-        &mut self,
-        header: Header<'_>,
-        class: Class,
-        status: &mut Status,
-        deadline: Time,
-        scene: &Scene<'_>,
-        changes: &mut Changes,
-    ) -> Step {
         if scene.opens && !self.open(&header, class, scene.config) {
             return Step::Invalid(Reason::TcpNew);
         }
@@ -262,6 +219,32 @@ impl Tcp {
             }
         };
         self.accept(&segment, new, status, scene.config, changes)
+    }
+
+    /// Data or an acknowledgement that fits its window, on an ASSURED connection that neither side
+    /// is closing.
+    #[inline(never)]
+    pub(super) fn continue_usually(
+        &mut self,
+        packet: &Packet<'_>,
+        direction: Direction,
+        config: &Config,
+    ) -> Option<i32> {
+        let (header, class) = check_header(packet, config).ok()?;
+        if class != Class::Ack
+            || self.state != TcpState::Established
+            || !self.peer(direction).has(Peer::MAX_ACK_SET)
+            || header.may_have_sacks()
+        {
+            return None;
+        }
+        let header = header.with_flags(flag::ACK);
+        if !window::continues(self, &header, direction) {
+            return None;
+        }
+        self.last_class = Class::Ack;
+        self.last_direction = direction;
+        Some(self.timeout(TcpState::Established, Class::Ack, config))
     }
 
     /// What the first packet of a connection starts from; `false` if it cannot be the first.
@@ -422,7 +405,7 @@ impl Tcp {
             if segment.class == Class::Syn && old == TcpState::SynSent {
                 return Step::Keep(None);
             }
-            let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
+            let unacknowledged = config.secs(Knob::TcpTimeoutUnacknowledged);
             if new == TcpState::Established && is_longer(timeout, unacknowledged) {
                 timeout = unacknowledged;
             }
@@ -437,16 +420,16 @@ impl Tcp {
     }
 
     #[inline(always)]
-    fn timeout(&self, state: TcpState, class: Class, config: &Config) -> i64 {
+    fn timeout(&self, state: TcpState, class: Class, config: &Config) -> i32 {
         let full = full_timeout(state, config);
-        let retrans = config.get(Knob::TcpTimeoutMaxRetrans);
-        let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
+        let retrans = config.secs(Knob::TcpTimeoutMaxRetrans);
+        let unacknowledged = config.secs(Knob::TcpTimeoutUnacknowledged);
         let has_unacknowledged = (self.flags[0] | self.flags[1]) & Peer::UNACKNOWLEDGED != 0;
         let waits = has_unacknowledged & is_longer(full, unacknowledged);
         if i64::from(self.repeats) >= config.get(Knob::TcpMaxRetrans) && is_longer(full, retrans) {
             retrans
         } else if class == Class::Rst {
-            config.get(Knob::TcpTimeoutClose)
+            config.secs(Knob::TcpTimeoutClose)
         } else if self.last_window == 0 && !waits && is_longer(full, retrans) {
             retrans
         } else {
@@ -455,32 +438,30 @@ impl Tcp {
         }
     }
 
-    /// Counts ACKs that say the same as the one before.
+    /// Counts ACKs that say the same as the one before. (Without branches: whether one does cannot be
+    /// foreseen, and if it does, it may as well be noted again.)
     #[inline(always)]
-    fn count_repeats(&mut self, header: &Header<'_>, class: Class, direction: Direction) {
-        if class != Class::Ack {
-            return;
-        }
-        // Without branches: whether it repeats cannot be foreseen, and what it repeats may be stored.
-        let repeats = (self.last_direction == direction)
-            & (self.last_seq == header.seq)
-            & (self.last_ack == header.ack)
-            & (self.last_end == header.end())
-            & (self.last_window == header.window);
+    fn count_repeats(&mut self, header: &Header<'_>, direction: Direction) {
+        let end = header.end();
+        let differs = (self.last_seq ^ header.seq)
+            | (self.last_ack ^ header.ack)
+            | (self.last_end ^ end)
+            | u32::from(self.last_window ^ header.window)
+            | u32::from(self.last_direction as u8 ^ direction as u8);
         self.last_direction = direction;
         self.last_seq = header.seq;
         self.last_ack = header.ack;
-        self.last_end = header.end();
+        self.last_end = end;
         self.last_window = header.window;
-        self.repeats = self.repeats.wrapping_add(1) * u8::from(repeats);
+        self.repeats = select_unpredictable(differs == 0, self.repeats.wrapping_add(1), 0);
     }
 }
 
 #[inline(always)]
-fn check_header<'a>(scene: &Scene<'a>) -> Result<(Header<'a>, Class), Reason> {
-    let segment = scene.packet.l4();
+fn check_header<'a>(packet: &Packet<'a>, config: &Config) -> Result<(Header<'a>, Class), Reason> {
+    let segment = packet.l4();
     let header = Header::parse(segment)?;
-    if !scene.has_right_checksum(Protocol::TCP, segment.len) {
+    if !has_right_checksum(packet, config, Protocol::TCP, segment.len) {
         return Err(Reason::TcpChecksum);
     }
     let class = Class::of(header.flags).ok_or(Reason::TcpFlags)?;
@@ -489,15 +470,15 @@ fn check_header<'a>(scene: &Scene<'a>) -> Result<(Header<'a>, Class), Reason> {
 
 /// Whether one timeout is longer than another. The kernel compares them without sign, so that -1,
 /// which ends an entry at once, counts as the longest.
-const fn is_longer(a: i64, b: i64) -> bool {
-    a as u64 > b as u64
+const fn is_longer(a: i32, b: i32) -> bool {
+    a as u32 > b as u32
 }
 
 /// Seconds that a connection of that state lives, if nothing else shortens its life.
-const fn full_timeout(state: TcpState, config: &Config) -> i64 {
+const fn full_timeout(state: TcpState, config: &Config) -> i32 {
     /// No knob sets this one.
-    const SYN_SENT2: i64 = 120;
-    config.get(match state {
+    const SYN_SENT2: i32 = 120;
+    config.secs(match state {
         TcpState::SynSent2 => return SYN_SENT2,
         TcpState::None | TcpState::SynSent => Knob::TcpTimeoutSynSent,
         TcpState::SynRecv => Knob::TcpTimeoutSynRecv,

@@ -93,8 +93,8 @@ impl Tcp {
             self.last_direction = segment.direction;
             return Step::Invalid(reason);
         }
-        let left = i64::try_from(deadline.secs_since(scene.now)).unwrap_or(i64::MAX);
-        let timeout = scene.config.get(Knob::TcpTimeoutUnacknowledged);
+        let left = i32::try_from(deadline.secs_since(scene.now)).unwrap_or(i32::MAX);
+        let timeout = scene.config.secs(Knob::TcpTimeoutUnacknowledged);
         if left >= 120 && is_longer(left, timeout) {
             return Step::Shorten(timeout, reason);
         }

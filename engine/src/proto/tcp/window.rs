@@ -15,6 +15,8 @@
 //! Source: Guido van Rooij, "Real Stateful TCP Packet Filtering in IP Filter", 2000; window scaling
 //! RFC 7323, SACK RFC 2018. All sequence arithmetic is modulo 2³².
 
+use core::hint::select_unpredictable;
+
 use super::{Class, Peer, Tcp};
 use crate::config::{Config, Knob};
 use crate::connection::TcpState;
@@ -65,7 +67,7 @@ pub(super) fn continues(tcp: &mut Tcp, header: &Header<'_>, direction: Direction
         return false;
     }
     take_in(&mut sender, &mut receiver, header, &numbers);
-    tcp.count_repeats(header, Class::Ack, direction);
+    tcp.count_repeats(header, direction);
     tcp.set_peer(direction, sender);
     tcp.set_peer(direction.other(), receiver);
     true
@@ -99,7 +101,9 @@ pub(super) fn check(
         let fit = compare(&mut sender, &receiver, &numbers);
         if fit == Fit::In {
             take_in(&mut sender, &mut receiver, header, &numbers);
-            tcp.count_repeats(header, class, direction);
+            if class == Class::Ack {
+                tcp.count_repeats(header, direction);
+            }
         }
         fit
     };
@@ -192,7 +196,8 @@ fn compare(sender: &mut Peer, receiver: &Peer, numbers: &Numbers) -> Fit {
     Fit::In
 }
 
-/// What a segment that fits changes.
+/// What a segment that fits changes. Which of the numbers grow cannot be foreseen, so most of this is
+/// done without branches.
 #[inline(always)]
 fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers: &Numbers) {
     let Numbers { end, ack, sack, .. } = *numbers;
@@ -201,14 +206,12 @@ fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers:
         win <<= sender.scale;
     }
     sender.max_win = sender.max_win.max(win.wrapping_add(sack.wrapping_sub(ack)));
-    if after(end, sender.end) {
-        sender.end = end;
-        sender.set(Peer::UNACKNOWLEDGED);
-    }
+    let has_news = after(end, sender.end);
+    sender.end = select_unpredictable(has_news, end, sender.end);
+    sender.flags |= if_so(has_news, Peer::UNACKNOWLEDGED);
     if header.has(flag::ACK) {
-        if !sender.has(Peer::MAX_ACK_SET) || after(ack, sender.max_ack) {
-            sender.max_ack = ack;
-        }
+        let is_later = !sender.has(Peer::MAX_ACK_SET) | after(ack, sender.max_ack);
+        sender.max_ack = select_unpredictable(is_later, ack, sender.max_ack);
         sender.set(Peer::MAX_ACK_SET);
     }
     if receiver.max_win != 0 && after(end, sender.max_end) {
@@ -216,12 +219,16 @@ fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers:
         receiver.max_win = receiver.max_win.wrapping_add(more);
     }
     let allowed = sack.wrapping_add(win);
-    if after(allowed, receiver.max_end.wrapping_sub(1)) {
-        receiver.max_end = allowed.wrapping_add(u32::from(win == 0));
-    }
-    if ack == receiver.end {
-        receiver.clear(Peer::UNACKNOWLEDGED);
-    }
+    let is_later = after(allowed, receiver.max_end.wrapping_sub(1));
+    let max_end = allowed.wrapping_add(u32::from(win == 0));
+    receiver.max_end = select_unpredictable(is_later, max_end, receiver.max_end);
+    receiver.flags &= !if_so(ack == receiver.end, Peer::UNACKNOWLEDGED);
+}
+
+/// The flag, or none.
+#[inline(always)]
+fn if_so(condition: bool, flag: u8) -> u8 {
+    flag * u8::from(condition)
 }
 
 impl Peer {
