@@ -18,4 +18,4 @@
 
 pub mod capture;
 
-pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Merge, Part};
+pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};

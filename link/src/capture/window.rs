@@ -28,6 +28,8 @@ pub(super) struct Window {
     start: usize,
     end: usize,
     offset: u64,
+    /// Nothing may be read.
+    held: bool,
 }
 
 enum Stream {
@@ -50,18 +52,25 @@ impl Window {
             start: 0,
             end: 0,
             offset: 0,
+            held: false,
         }
     }
 
-    /// Makes at least `want` bytes available, fewer only where the file ends.
+    /// Makes at least `want` bytes available, fewer only where the file ends or while it is held.
     /// => how many are there, which may be more than `want`.
     #[inline]
     pub(super) fn fill(&mut self, want: usize) -> Result<usize, CaptureErrorKind> {
         let have = self.end - self.start;
-        if have >= want {
+        if have >= want || self.held {
             return Ok(have);
         }
         self.refill(want)
+    }
+
+    /// While it is held, nothing is read: bytes that were consumed stay where they are.
+    #[inline]
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
     }
 
     /// All the bytes that are available.
