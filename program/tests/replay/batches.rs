@@ -107,3 +107,56 @@ fn a_clock_that_runs_backwards_from_such_a_frame_is_counted() {
         1
     );
 }
+
+#[test]
+fn the_table_of_a_moment_between_packets_that_came_together_has_those_before_it() {
+    let udp = ethernet(&udp((CLIENT, 4000), (SERVER, 53), 1));
+    let begin = 1000 * TICK;
+    let file = (0..5).fold(Pcap::new(ETHERNET), |file, n| file.at(begin + n, &udp));
+    let bench = Bench::of("quick.pcap", &file.bytes);
+    let ran = bench.replay("--at 0.000002 quick.pcap").exits(0);
+    assert!(ran.stdout.contains(" packets=3 "), "{ran:?}");
+}
+
+/// The first fragment of a datagram whose others never come, and a whole one.
+fn fragment_and_whole() -> [Vec<u8>; 2] {
+    let whole = ethernet(&udp((CLIENT, 4000), (SERVER, 53), 8));
+    let mut fragment = whole.clone();
+    fragment[14 + 6] = 0x20;
+    [fragment, whole]
+}
+
+/// How many fragments ran out; the header checksum of fragments is not right.
+fn fragments_expired(file: &Pcap, seconds: u32) -> u64 {
+    let bench = Bench::of("fragments.pcap", &file.bytes);
+    let arguments = format!(
+        "--sysctl nf_conntrack_checksum=0 --sysctl ipfrag_time={seconds} --stats fragments.pcap"
+    );
+    bench.replay(&arguments).exits(0).count("fragments_expired")
+}
+
+#[test]
+fn a_fragment_runs_out_between_packets_that_came_together() {
+    let [fragment, whole] = fragment_and_whole();
+    let begin = 1000 * TICK;
+    for (later, expired) in [(999_999, 0), (1_000_000, 1)] {
+        let file = Pcap::new(ETHERNET)
+            .at(begin, &fragment)
+            .at(begin + 999_990, &whole)
+            .at(begin + later, &whole);
+        assert_eq!(fragments_expired(&file, 1), expired);
+    }
+}
+
+#[test]
+fn a_fragment_that_may_not_wait_is_gone_when_the_next_packet_comes() {
+    let [fragment, whole] = fragment_and_whole();
+    let begin = 1000 * TICK;
+    let file = Pcap::new(ETHERNET).at(begin, &fragment).at(begin, &whole);
+    assert_eq!(fragments_expired(&file, 0), 1);
+    let backwards = Pcap::new(ETHERNET)
+        .at(begin + 2, &whole)
+        .at(begin, &fragment)
+        .at(begin + 1, &whole);
+    assert_eq!(fragments_expired(&backwards, 0), 1);
+}
