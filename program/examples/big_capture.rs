@@ -65,7 +65,7 @@ fn write(mut out: impl Write, bytes: usize, connections: usize) -> io::Result<()
 
 /// The next frame of a connection.
 fn fill(frame: &mut Vec<u8>, connection: usize, progress: &mut Progress) {
-    let from_server = progress.packets % 2 == 1;
+    let from_server = !progress.packets.is_multiple_of(2);
     let [_, high, middle, low] = (connection as u32).to_be_bytes();
     let (client, server) = ([10, high, middle, low], [192, 0, 2, low]);
     let port = 1024 + (connection % 60_000) as u16;
@@ -74,7 +74,7 @@ fn fill(frame: &mut Vec<u8>, connection: usize, progress: &mut Progress) {
     } else {
         (client, server)
     };
-    let is_tcp = connection % 5 > 0;
+    let is_tcp = !connection.is_multiple_of(5);
     let (sport, dport) = match (from_server, if is_tcp { 443 } else { 53_u16 }) {
         (false, service) => (port, service),
         (true, service) => (service, port),

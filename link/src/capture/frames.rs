@@ -10,7 +10,7 @@ use super::window::Window;
 /// Packets that are lent at once, at most.
 pub const MAX_BATCH: usize = 32;
 
-/// One captured packet. It borrows its bytes from the [`Capture`] it came from.
+/// One captured packet. It borrows its bytes from the [`Capture`](super::Capture) it came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Frame<'a> {
     /// When it was captured, in nanoseconds since the Unix epoch. Times outside of what the type
