@@ -58,17 +58,11 @@ impl Conntrack {
         &mut self,
         zone: Zone,
         packet: &Packet<'_>,
-        parts: (u16, u16),
+        probe: &Probe,
         now: Time,
     ) -> Result<Unconfirmed, Reason> {
-        let Packet {
-            addresses,
-            protocol,
-            ..
-        } = *packet;
-        let id = zone.id_of(Direction::Original);
-        let probe = self.table.hasher.probe(addresses, protocol, parts, id);
-        let mut entry = self.blank(&probe, protocol, now);
+        let protocol = packet.protocol;
+        let mut entry = self.blank(probe, protocol, now);
         let mut changes = Changes::NEW;
         let scene = Scene {
             packet,
@@ -88,9 +82,9 @@ impl Conntrack {
         }
         Ok(Unconfirmed {
             entry,
-            probe,
+            probe: *probe,
             timeout,
-            extra: self.split_zone(zone, packet, parts),
+            extra: self.split_zone(zone, packet)?,
             changes,
         })
     }
@@ -126,23 +120,26 @@ impl Conntrack {
     }
 
     /// What an entry needs beside its key if its zone applies to one direction only.
-    fn split_zone(&self, zone: Zone, packet: &Packet<'_>, parts: (u16, u16)) -> Option<Extra> {
+    fn split_zone(&self, zone: Zone, packet: &Packet<'_>) -> Result<Option<Extra>, Reason> {
         let reply_id = zone.id_of(Direction::Reply);
         if reply_id == zone.id_of(Direction::Original) {
-            return None;
+            return Ok(None);
         }
-        let parts = invert_parts(packet.protocol, parts.0, parts.1)?;
-        let addresses = packet.addresses.exchanged();
+        let (src, dst) = packet.parts()?;
+        let Some(parts) = invert_parts(packet.protocol, src, dst) else {
+            return Ok(None);
+        };
+        let addresses = packet.addresses().exchanged();
         let hasher = &self.table.hasher;
         let probe = hasher.probe(addresses, packet.protocol, parts, reply_id);
-        Some(Extra {
+        Ok(Some(Extra {
             reply: Some(ReplyKey {
                 key: probe.key,
                 flipped: probe.flipped,
             }),
             zone: Some(zone),
             ..Extra::default()
-        })
+        }))
     }
 
     /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
@@ -169,6 +166,11 @@ impl Conntrack {
                 return self.clash(slot, direction, &unconfirmed);
             }
         }
+        self.confirm_at_once(unconfirmed, now)
+    }
+
+    /// Puts in a connection of whose tuple it was just seen that no other has it.
+    pub(crate) fn confirm_at_once(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         if self.reply_is_taken(&unconfirmed) {
             return self.refuse(Reason::Clash);
         }
@@ -217,7 +219,7 @@ impl Conntrack {
         let class = class_of(entry.status, Direction::Original);
         let mut verdict = Verdict::new(Action::Accept, class, Direction::Original);
         if changes.has(Changes::PROTOINFO) {
-            verdict.state = entry.proto.state().name();
+            verdict.state = entry.proto.progress();
         }
         self.move_some();
         let Ok(slot) = self.table.insert(entry, probe.key, extra, now) else {

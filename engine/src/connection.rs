@@ -180,6 +180,25 @@ impl SctpState {
     }
 }
 
+/// A state of whichever protocol has states.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ProtocolState {
+    /// TCP.
+    Tcp(TcpState),
+    /// SCTP.
+    Sctp(SctpState),
+}
+
+impl ProtocolState {
+    /// The name that listings print.
+    pub const fn name(self) -> &'static str {
+        match self {
+            ProtocolState::Tcp(state) => state.name(),
+            ProtocolState::Sctp(state) => state.name(),
+        }
+    }
+}
+
 /// What ctnetlink tells of one side of a TCP connection.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct TcpSide {

@@ -25,14 +25,16 @@ use crate::connection::Status;
 use crate::defrag::{self, Datagram, Defrag};
 use crate::entry::Entry;
 use crate::event::{Cause, Changes, Event, EventKind};
-use crate::hash::Hasher;
-use crate::packet::{Packet, Segment, checksum, ip};
-use crate::proto::icmp::{self, Message, Quote};
+use crate::hash::{Hasher, Probe};
+use crate::look::Look;
+use crate::packet::{Fragment, Packet, Segment, ip};
+use crate::proto::icmp::Quote;
 use crate::proto::{self, Scene, Step};
+use crate::slab::NONE;
 use crate::stats::Stats;
 use crate::table::Table;
 use crate::time::Time;
-use crate::tuple::{Addresses, Direction, Protocol, Zone};
+use crate::tuple::{Direction, Zone, ZoneDirections};
 use crate::verdict::{Action, Class, Reason, Verdict};
 
 /// Entries that one call of [`Conntrack::advance`] looks at, at most.
@@ -48,6 +50,17 @@ pub struct Handle {
     pub(crate) slot: u32,
     /// The key, in short: another connection in the same place has another one.
     pub(crate) check: u32,
+}
+
+impl Handle {
+    #[inline]
+    pub(crate) const fn of(slot: u32, entry: &Entry) -> Handle {
+        let mixed = entry.ends ^ entry.parts.rotate_left(17);
+        Handle {
+            slot,
+            check: (mixed ^ mixed >> 32) as u32,
+        }
+    }
 }
 
 /// A connection tracker.
@@ -125,6 +138,7 @@ impl Conntrack {
         due.into_iter().flatten().min()
     }
 
+    #[inline]
     pub(crate) fn tick(&mut self, now: Time) -> Time {
         if now < self.now {
             self.stats.clock_backwards += 1;
@@ -143,8 +157,33 @@ impl Conntrack {
     pub fn track_in(&mut self, zone: Zone, packet: &Packet<'_>, now: Time) -> Verdict {
         match self.begin(zone, packet, now) {
             Begin::Done(verdict) => verdict,
-            Begin::New(unconfirmed) => self.confirm(unconfirmed, self.now),
+            Begin::New(unconfirmed) => self.confirm_at_once(unconfirmed, self.now),
         }
+    }
+
+    /// Tracks a packet that asks for the connection of its own tuple, whose entry is probably where a
+    /// glance at the index found one.
+    #[inline(always)]
+    pub(crate) fn track_own(
+        &mut self,
+        zone: Zone,
+        packet: &Packet<'_>,
+        probe: &Probe,
+        glance: u32,
+        now: Time,
+        verdict: &mut Verdict,
+    ) {
+        self.stats.packets += 1;
+        let now = self.tick(now);
+        if let Some((slot, direction)) = self.look_up(probe, zone, glance, now)
+            && self.follow(slot, direction, packet, now, verdict)
+        {
+            return;
+        }
+        *verdict = match self.open(zone, packet, probe, now) {
+            Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
+            Err(reason) => self.refuse(reason),
+        };
     }
 
     /// Counts a frame in which [`Packet::parse`] found nothing to track.
@@ -156,21 +195,45 @@ impl Conntrack {
     /// Counts a packet that a rule exempts from tracking.
     pub fn notrack(&mut self) -> Verdict {
         self.stats.packets += 1;
+        self.leave_alone()
+    }
+
+    fn leave_alone(&mut self) -> Verdict {
         self.stats.untracked += 1;
         Verdict::new(Action::Accept, Class::Untracked, Direction::Original)
     }
 
     /// The first phase: everything but the insertion of a new connection.
     pub fn begin(&mut self, zone: Zone, packet: &Packet<'_>, now: Time) -> Begin {
+        let look = Look::at(packet, zone, &self.config, &self.table.hasher);
         self.stats.packets += 1;
         let now = self.tick(now);
-        let is_v4 = matches!(packet.addresses, Addresses::V4 { .. });
-        if is_v4 && self.config.flag(Knob::Checksum) && !checksum::is_right(packet.ip_header()) {
-            return Begin::Done(self.refuse(Reason::IpChecksum));
-        }
-        let Some(fragment) = packet.fragment else {
-            return self.classify(zone, packet, now);
-        };
+        self.seek(zone, packet, &look, now)
+    }
+
+    fn seek(&mut self, zone: Zone, packet: &Packet<'_>, look: &Look, now: Time) -> Begin {
+        Begin::Done(match look {
+            Look::Own(probe) => {
+                let mut verdict = Verdict::default();
+                if let Some((slot, direction)) = self.look_up(probe, zone, NONE, now)
+                    && self.follow(slot, direction, packet, now, &mut verdict)
+                {
+                    return Begin::Done(verdict);
+                }
+                match self.open(zone, packet, probe, now) {
+                    Ok(unconfirmed) => return Begin::New(unconfirmed),
+                    Err(reason) => self.refuse(reason),
+                }
+            }
+            Look::About(quote) => self.relate(zone, packet, quote, now),
+            Look::Piece(fragment) => return self.gather(zone, packet, *fragment, now),
+            Look::Untracked => self.leave_alone(),
+            Look::Refused(reason) => self.refuse(*reason),
+        })
+    }
+
+    /// A fragment waits for the others of its datagram, or completes it.
+    fn gather(&mut self, zone: Zone, packet: &Packet<'_>, fragment: Fragment, now: Time) -> Begin {
         let zone_id = zone.id_of(Direction::Original);
         match self
             .defrag
@@ -194,42 +257,10 @@ impl Conntrack {
     /// Goes on with a packet in which a fragment header means nothing any more.
     fn begin_defragmented(&mut self, zone: Zone, datagram: Segment<'_>, now: Time) -> Begin {
         match ip::parse_reassembled(datagram) {
-            Ok(packet) => self.classify(zone, &packet, now),
-            Err(reason) => Begin::Done(self.refuse(reason)),
-        }
-    }
-
-    fn classify(&mut self, zone: Zone, packet: &Packet<'_>, now: Time) -> Begin {
-        if let Some(reason) = packet.unusable {
-            return Begin::Done(self.refuse(reason));
-        }
-        if packet.protocol.is_icmp() {
-            match icmp::examine(packet, &self.config) {
-                Ok(Message::Query) => {}
-                Ok(Message::Untracked) => {
-                    self.stats.untracked += 1;
-                    let passed =
-                        Verdict::new(Action::Accept, Class::Untracked, Direction::Original);
-                    return Begin::Done(passed);
-                }
-                Ok(Message::Error(quote)) => {
-                    return Begin::Done(self.relate(zone, packet, &quote, now));
-                }
-                Err(reason) => return Begin::Done(self.refuse(reason)),
+            Ok(packet) => {
+                let look = Look::at_whole(&packet, zone, &self.config, &self.table.hasher);
+                self.seek(zone, &packet, &look, now)
             }
-        }
-        let parts = match packet.parts() {
-            Ok(parts) => parts,
-            Err(reason) => return Begin::Done(self.refuse(reason)),
-        };
-        let found = self.look_up(packet.addresses, packet.protocol, parts, zone, now);
-        if let Some((slot, direction)) = found
-            && let Some(verdict) = self.follow(slot, direction, packet, now)
-        {
-            return Begin::Done(verdict);
-        }
-        match self.open(zone, packet, parts, now) {
-            Ok(unconfirmed) => Begin::New(unconfirmed),
             Err(reason) => Begin::Done(self.refuse(reason)),
         }
     }
@@ -240,25 +271,37 @@ impl Conntrack {
     }
 
     /// The live entry that a tuple belongs to, looked for under the zone's number for each direction.
+    /// `glance` is where it probably is, or [`NONE`].
+    #[inline(always)]
     fn look_up(
         &mut self,
-        addresses: Addresses,
-        protocol: Protocol,
-        parts: (u16, u16),
+        probe: &Probe,
         zone: Zone,
+        glance: u32,
         now: Time,
     ) -> Option<(u32, Direction)> {
-        let id = zone.id_of(Direction::Original);
-        let reply_id = zone.id_of(Direction::Reply);
-        let ids = [Some(id), (reply_id != id).then_some(reply_id)];
-        for id in ids.into_iter().flatten() {
-            let probe = self.table.hasher.probe(addresses, protocol, parts, id);
+        if zone.applies != ZoneDirections::Both {
+            return self.look_up_split(probe, zone, now);
+        }
+        let (slot, direction) = self.table.find_from(probe, glance)?;
+        if self.table.slab[slot].deadline <= now {
+            self.remove(slot, Cause::Expired);
+            return None;
+        }
+        Some((slot, direction))
+    }
+
+    /// In a zone of one direction, a packet may be of either.
+    #[inline(never)]
+    fn look_up_split(&mut self, probe: &Probe, zone: Zone, now: Time) -> Option<(u32, Direction)> {
+        for id in [Direction::Original, Direction::Reply].map(|way| zone.id_of(way)) {
+            let probe = self.table.hasher.in_zone(probe, id);
             let Some((slot, direction)) = self.table.find(&probe) else {
                 continue;
             };
             if self.table.slab[slot].deadline <= now {
                 self.remove(slot, Cause::Expired);
-            } else if reply_id == id
+            } else if zone.id_of(Direction::Reply) == id
                 || self.table.zone(slot).id_of(direction) == zone.id_of(direction)
             {
                 return Some((slot, direction));
@@ -270,7 +313,10 @@ impl Conntrack {
     /// An ICMP error: it belongs to the connection of the packet that it quotes, if it goes to the
     /// host that sent that packet.
     fn relate(&mut self, zone: Zone, packet: &Packet<'_>, quote: &Quote, now: Time) -> Verdict {
-        let found = self.look_up(quote.addresses, quote.protocol, quote.parts, zone, now);
+        let id = zone.id_of(Direction::Original);
+        let hasher = &self.table.hasher;
+        let probe = hasher.probe(quote.addresses, quote.protocol, quote.parts, id);
+        let found = self.look_up(&probe, zone, NONE, now);
         let Some((slot, direction)) = found else {
             return self.refuse(Reason::IcmpUnrelated);
         };
@@ -284,14 +330,16 @@ impl Conntrack {
         verdict
     }
 
-    /// A packet of a known connection. `None` if the connection made room for a new one.
+    /// A packet of a known connection. `false` if the connection made room for a new one.
+    #[inline(always)]
     fn follow(
         &mut self,
         slot: u32,
         direction: Direction,
         packet: &Packet<'_>,
         now: Time,
-    ) -> Option<Verdict> {
+        verdict: &mut Verdict,
+    ) -> bool {
         let mut changes = Changes::default();
         let scene = Scene {
             packet,
@@ -300,52 +348,82 @@ impl Conntrack {
             config: &self.config,
             now,
         };
-        let entry = &mut self.table.slab[slot];
+        let (entry, wheel) = self.table.entry_and_wheel(slot);
         let class = class_of(entry.status, direction);
-        let mut verdict = Verdict::new(Action::Accept, class, direction);
-        match proto::track(entry, packet.protocol, &scene, &mut changes) {
-            Step::Refresh(secs) => {
-                account(entry, direction, packet);
-                self.set_timeout(slot, secs);
-            }
+        let step = proto::track(entry, packet.protocol, &scene, &mut changes);
+        let Step::Refresh(secs) = step else {
+            *verdict = Verdict::new(Action::Accept, class, direction);
+            return self.follow_oddly(slot, step, changes, packet, verdict);
+        };
+        account(entry, direction, packet);
+        *verdict = Verdict {
+            connection: Some(Handle::of(slot, entry)),
+            ..Verdict::new(Action::Accept, class, direction)
+        };
+        changes.add(entry.take_untold());
+        if !entry.is_replied() && direction == Direction::Reply {
+            entry.set(Status::SEEN_REPLY);
+            changes.add(Changes::REPLY);
+        }
+        let comes_late = entry.prolong(now, secs) && wheel.comes_late(entry);
+        if comes_late {
+            self.table.rearm(slot);
+        }
+        if !changes.is_empty() {
+            self.table.classify(slot);
+            self.tell(slot, changes, verdict);
+        }
+        true
+    }
+
+    /// A packet of a known connection that does not simply prolong it.
+    #[inline(never)]
+    fn follow_oddly(
+        &mut self,
+        slot: u32,
+        step: Step,
+        changes: Changes,
+        packet: &Packet<'_>,
+        verdict: &mut Verdict,
+    ) -> bool {
+        match step {
             Step::Keep(reason) => {
                 verdict.reason = reason;
                 if let Some(reason) = reason {
                     self.stats.count(reason);
                 }
+                verdict.connection = Some(self.handle(slot));
+                self.settle(slot, changes, verdict);
             }
             Step::Invalid(reason) => {
                 if !changes.is_empty() {
-                    entry.put_off(changes);
+                    self.table.slab[slot].put_off(changes);
                     self.table.classify(slot);
                 }
-                return Some(self.refuse(reason));
+                *verdict = self.refuse(reason);
             }
             Step::Shorten(secs, reason) => {
-                self.set_timeout(slot, secs);
-                return Some(self.refuse(reason));
+                self.table.prolong(slot, self.now, secs);
+                *verdict = self.refuse(reason);
             }
             Step::Delete => {
-                account(entry, direction, packet);
+                account(&mut self.table.slab[slot], verdict.direction, packet);
                 self.remove(slot, Cause::Refused);
-                return Some(verdict);
             }
             Step::Reopen => {
                 self.remove(slot, Cause::Reopened);
-                return None;
+                return false;
             }
+            Step::Refresh(_) => {}
         }
-        verdict.connection = Some(self.handle(slot));
-        self.settle(slot, direction, changes, &mut verdict);
-        Some(verdict)
+        true
     }
 
     /// What follows from an accepted packet beside its protocol's own business.
-    fn settle(&mut self, slot: u32, direction: Direction, changes: Changes, verdict: &mut Verdict) {
+    fn settle(&mut self, slot: u32, mut changes: Changes, verdict: &mut Verdict) {
         let entry = &mut self.table.slab[slot];
-        let mut changes = changes;
         changes.add(entry.take_untold());
-        if direction == Direction::Reply && !entry.is_replied() {
+        if verdict.direction == Direction::Reply && !entry.is_replied() {
             entry.set(Status::SEEN_REPLY);
             changes.add(Changes::REPLY);
         }
@@ -356,32 +434,19 @@ impl Conntrack {
     }
 
     /// Tells what a packet changed, in its verdict and as an event.
+    #[inline(never)]
     fn tell(&mut self, slot: u32, changes: Changes, verdict: &mut Verdict) {
         if changes.is_empty() {
             return;
         }
         if changes.has(Changes::PROTOINFO) {
-            verdict.state = self.table.slab[slot].proto.state().name();
+            verdict.state = self.table.slab[slot].proto.progress();
         }
         self.emit(EventKind::Update, changes, slot);
     }
 
-    fn set_timeout(&mut self, slot: u32, secs: i64) {
-        let now = self.now;
-        let entry = &mut self.table.slab[slot];
-        if !entry.status.has(Status::FIXED_TIMEOUT) {
-            entry.deadline = now.plus_secs(secs);
-            self.table.rearm(slot);
-        }
-    }
-
     pub(crate) fn handle(&self, slot: u32) -> Handle {
-        let entry = &self.table.slab[slot];
-        let mixed = entry.ends ^ entry.parts.rotate_left(17);
-        Handle {
-            slot,
-            check: (mixed ^ mixed >> 32) as u32,
-        }
+        Handle::of(slot, &self.table.slab[slot])
     }
 
     pub(crate) fn remove(&mut self, slot: u32, cause: Cause) {
@@ -435,11 +500,12 @@ pub(crate) const fn class_of(status: Status, direction: Direction) -> Class {
     }
 }
 
+#[inline]
 pub(crate) fn account(entry: &mut Entry, direction: Direction, packet: &Packet<'_>) {
     if entry.has(Entry::ACCOUNTED) {
         let counters = &mut entry.counters[direction.index()];
         counters.packets += 1;
-        counters.bytes += u64::from(packet.len);
+        counters.bytes += u64::from(packet.ip_len());
     }
 }
 

@@ -92,6 +92,16 @@ impl Entry {
         changes
     }
 
+    /// Gives it that many seconds from now, unless its time is fixed.
+    #[inline(always)]
+    pub(crate) fn prolong(&mut self, now: Time, secs: i64) -> bool {
+        let may = !self.status.has(Status::FIXED_TIMEOUT);
+        if may {
+            self.deadline = now.plus_secs(secs);
+        }
+        may
+    }
+
     pub(crate) fn set(&mut self, bits: Status) {
         self.status = self.status.with(bits);
     }

@@ -8,8 +8,7 @@
 //! The hash is SipHash-1-3 under a secret key, so that nobody outside can choose packets that meet
 //! in one bucket. (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012.)
 
-use siphasher::sip::SipHasher13;
-
+use crate::sip::Sip;
 use crate::tuple::{Addresses, Protocol, icmp_counterpart, icmp_is_request, icmpv6_counterpart};
 
 /// A connection's tuples and zone, the same for both directions.
@@ -36,29 +35,38 @@ pub(crate) struct Probe {
 
 /// The secret key.
 #[derive(Clone, Debug)]
-pub(crate) struct Hasher(SipHasher13);
+pub(crate) struct Hasher(Sip);
 
 impl Hasher {
-    pub(crate) fn new(seed: u128) -> Hasher {
-        Hasher(SipHasher13::new_with_keys((seed >> 64) as u64, seed as u64))
+    pub(crate) const fn new(seed: u128) -> Hasher {
+        Hasher(Sip::new((seed >> 64) as u64, seed as u64))
     }
 
     /// The hash of two words.
+    #[inline]
     pub(crate) fn words(&self, a: u64, b: u64) -> u64 {
-        let mut bytes = [0; 16];
-        bytes[..8].copy_from_slice(&a.to_le_bytes());
-        bytes[8..].copy_from_slice(&b.to_le_bytes());
-        self.0.hash(&bytes)
+        self.0.hash(a, b)
     }
 
+    /// The hash of two addresses: of the hashes of each, so that two words at a time suffice.
     fn wide(&self, [a, b]: [u128; 2]) -> u64 {
-        let mut bytes = [0; 32];
-        bytes[..16].copy_from_slice(&a.to_le_bytes());
-        bytes[16..].copy_from_slice(&b.to_le_bytes());
-        self.0.hash(&bytes)
+        let [a, b] = [a, b].map(|address| self.0.hash((address >> 64) as u64, address as u64));
+        self.0.hash(a, b)
+    }
+
+    /// The same tuple in another zone.
+    pub(crate) fn in_zone(&self, probe: &Probe, zone: u16) -> Probe {
+        let mut key = probe.key;
+        key.parts = key.parts & !0xffff_0000 | u64::from(zone) << 16;
+        Probe {
+            key,
+            hash: self.words(key.ends, key.parts),
+            ..*probe
+        }
     }
 
     /// What to look up for a packet.
+    #[inline(always)]
     pub(crate) fn probe(
         &self,
         addresses: Addresses,
@@ -66,29 +74,75 @@ impl Hasher {
         parts: (u16, u16),
         zone: u16,
     ) -> Probe {
-        let (flipped, (first, second)) = orient(addresses, protocol, parts);
-        let (ends, wide, family, same) = match addresses {
-            Addresses::V4 { src, dst } => {
-                let (a, b) = if flipped { (dst, src) } else { (src, dst) };
-                (u64::from(a) << 32 | u64::from(b), None, 4, a == b)
-            }
-            Addresses::V6 { src, dst } => {
-                let pair = if flipped { [dst, src] } else { [src, dst] };
-                (self.wide(pair), Some(pair), 6, src == dst)
-            }
+        let (src, dst) = match addresses {
+            Addresses::V4 { src, dst } => (src, dst),
+            Addresses::V6 { src, dst } => return self.probe_wide(src, dst, protocol, parts, zone),
         };
-        let parts = u64::from(first) << 48
-            | u64::from(second) << 32
-            | u64::from(zone) << 16
-            | u64::from(protocol.0) << 8
-            | family;
+        // Each end as one number, by which they are put in order.
+        let [mut a, mut b] = [(src, parts.0), (dst, parts.1)]
+            .map(|(address, part)| u64::from(address) << 16 | u64::from(part));
+        let mut flipped = a > b;
+        if flipped {
+            (a, b) = (b, a);
+        }
+        let (mut first, mut second) = (a as u16, b as u16);
+        if protocol.is_icmp() {
+            (flipped, (first, second)) = orient_icmp(protocol, parts);
+            (a, b) = match flipped {
+                true => (u64::from(dst) << 16, u64::from(src) << 16),
+                false => (u64::from(src) << 16, u64::from(dst) << 16),
+            };
+        }
+        let (a, b) = (a >> 16, b >> 16);
+        let key = Key {
+            ends: a << 32 | b,
+            parts: pack(first, second, zone, protocol, 4),
+            wide: None,
+        };
+        self.probe_of(key, flipped, a == b && first == second)
+    }
+
+    #[inline(never)]
+    fn probe_wide(
+        &self,
+        src: u128,
+        dst: u128,
+        protocol: Protocol,
+        parts: (u16, u16),
+        zone: u16,
+    ) -> Probe {
+        let (flipped, (first, second)) = match protocol.is_icmp() {
+            true => orient_icmp(protocol, parts),
+            false => orient((src, parts.0), (dst, parts.1)),
+        };
+        let pair = if flipped { [dst, src] } else { [src, dst] };
+        let key = Key {
+            ends: self.wide(pair),
+            parts: pack(first, second, zone, protocol, 6),
+            wide: Some(pair),
+        };
+        self.probe_of(key, flipped, src == dst && first == second)
+    }
+
+    #[inline]
+    fn probe_of(&self, key: Key, flipped: bool, same: bool) -> Probe {
         Probe {
-            key: Key { ends, parts, wide },
-            hash: self.words(ends, parts),
+            key,
+            hash: self.words(key.ends, key.parts),
             flipped,
-            mirrored: same && first == second && !protocol.is_icmp(),
+            mirrored: same && !key.protocol().is_icmp(),
         }
     }
+}
+
+/// Both parts, zone, protocol and family in one word.
+#[inline]
+const fn pack(first: u16, second: u16, zone: u16, protocol: Protocol, family: u64) -> u64 {
+    (first as u64) << 48
+        | (second as u64) << 32
+        | (zone as u64) << 16
+        | (protocol.0 as u64) << 8
+        | family
 }
 
 impl Key {
@@ -137,20 +191,25 @@ fn answer(protocol: Protocol, kind_and_code: u16) -> u16 {
 }
 
 /// Whether to exchange the ends, and the parts in the order that results.
-fn orient(addresses: Addresses, protocol: Protocol, parts: (u16, u16)) -> (bool, (u16, u16)) {
-    let (src, dst) = parts;
-    if protocol.is_icmp() {
-        let is_answer = !icmp_is_request(protocol, (dst >> 8) as u8);
-        let asked = if is_answer {
-            answer(protocol, dst)
-        } else {
-            dst
-        };
-        return (is_answer, (src, asked));
-    }
-    let flipped = match addresses {
-        Addresses::V4 { src: a, dst: b } => (a, src) > (b, dst),
-        Addresses::V6 { src: a, dst: b } => (a, src) > (b, dst),
+#[inline(always)]
+fn orient<A: Ord>(src: (A, u16), dst: (A, u16)) -> (bool, (u16, u16)) {
+    let flipped = src > dst;
+    let parts = if flipped {
+        (dst.1, src.1)
+    } else {
+        (src.1, dst.1)
     };
-    (flipped, if flipped { (dst, src) } else { (src, dst) })
+    (flipped, parts)
+}
+
+/// The same for ICMP, which goes by who asks.
+#[inline(never)]
+fn orient_icmp(protocol: Protocol, (id, kind_and_code): (u16, u16)) -> (bool, (u16, u16)) {
+    let is_answer = !icmp_is_request(protocol, (kind_and_code >> 8) as u8);
+    let asked = if is_answer {
+        answer(protocol, kind_and_code)
+    } else {
+        kind_and_code
+    };
+    (is_answer, (id, asked))
 }

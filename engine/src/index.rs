@@ -18,14 +18,17 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
+use crate::prefetch;
+use crate::slab::NONE;
+
 /// Places in a bucket.
 const PLACES: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Bucket {
-    /// 0 is an empty place.
-    tags: [u16; PLACES],
+    /// Sixteen bits a place, the first lowest; 0 is an empty place.
+    tags: [u64; 2],
     slots: [u32; PLACES],
     /// Entries at home here that live in their other bucket.
     absent: u16,
@@ -36,7 +39,7 @@ struct Bucket {
 const _: () = assert!(size_of::<Bucket>() == 64);
 
 const EMPTY: Bucket = Bucket {
-    tags: [0; PLACES],
+    tags: [0; 2],
     slots: [0; PLACES],
     absent: 0,
     guests: 0,
@@ -51,23 +54,47 @@ pub(crate) struct Index {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Full;
 
-impl Bucket {
-    /// A bit for each place with that tag.
-    fn matches(&self, tag: u16) -> u8 {
-        let mut found = 0;
-        for (place, other) in self.tags.iter().enumerate() {
-            found |= u8::from(*other == tag) << place;
+/// Places of a bucket: a bit for each, in an order of its own.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Places(u64);
+
+impl Places {
+    /// Takes one out.
+    #[inline(always)]
+    fn pop(&mut self) -> Option<usize> {
+        if self.0 == 0 {
+            return None;
         }
-        found
+        let bit = self.0.trailing_zeros() as usize;
+        self.0 &= self.0 - 1;
+        Some(bit / 16 + (bit & 4))
+    }
+}
+
+impl Bucket {
+    /// The places with that tag: all of a word's four are compared at once.
+    #[inline(always)]
+    const fn matches(&self, tag: u16) -> Places {
+        const LOW: u64 = 0x7fff_7fff_7fff_7fff;
+        let same = tag as u64 * 0x0001_0001_0001_0001;
+        let [a, b] = [self.tags[0] ^ same, self.tags[1] ^ same];
+        // The highest bit of each sixteen that are all 0.
+        let a = !((a & LOW) + LOW | a | LOW);
+        let b = !((b & LOW) + LOW | b | LOW);
+        Places(a >> 15 | b >> 11)
     }
 
     fn free_place(&self) -> Option<usize> {
-        let free = self.matches(0);
-        (free != 0).then(|| free.trailing_zeros() as usize)
+        self.matches(0).pop()
+    }
+
+    const fn tag(&self, place: usize) -> u16 {
+        (self.tags[place / 4] >> (place % 4 * 16)) as u16
     }
 
     fn put(&mut self, place: usize, tag: u16, slot: u32, is_guest: bool) {
-        self.tags[place] = tag;
+        let (word, shift) = (&mut self.tags[place / 4], place % 4 * 16);
+        *word = *word & !(0xffff << shift) | u64::from(tag) << shift;
         self.slots[place] = slot;
         self.guests = self.guests & !(1 << place) | u8::from(is_guest) << place;
     }
@@ -114,6 +141,28 @@ impl Index {
         }
     }
 
+    /// Asks memory for the home bucket.
+    #[inline]
+    pub(crate) fn expect(&self, hash: u64) {
+        prefetch::line(&self.buckets[self.home(hash)]);
+    }
+
+    /// The first slot in the home bucket that may be meant, [`NONE`] if there is none. If there may be
+    /// one in the other bucket, memory is asked for that.
+    #[inline(always)]
+    pub(crate) fn glance(&self, hash: u64) -> u32 {
+        let tag = tag_of(hash);
+        let home = self.home(hash);
+        let bucket = &self.buckets[home];
+        if let Some(place) = bucket.matches(tag).pop() {
+            return bucket.slots[place % PLACES];
+        }
+        if bucket.absent != 0 {
+            prefetch::line(&self.buckets[self.other(home, tag)]);
+        }
+        NONE
+    }
+
     /// The first slot under `hash` that `is_it` accepts.
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<u32> {
         let tag = tag_of(hash);
@@ -137,14 +186,7 @@ impl Index {
     ) -> Option<usize> {
         let bucket = &self.buckets[bucket];
         let mut found = bucket.matches(tag);
-        while found != 0 {
-            let place = found.trailing_zeros() as usize;
-            if is_it(bucket.slots[place]) {
-                return Some(place);
-            }
-            found &= found - 1;
-        }
-        None
+        core::iter::from_fn(|| found.pop()).find(|place| is_it(bucket.slots[*place]))
     }
 
     pub(crate) fn insert(&mut self, hash: u64, slot: u32) -> Result<(), Full> {
@@ -175,7 +217,7 @@ impl Index {
         }
         for bucket in buckets {
             for place in 0..PLACES {
-                let next = self.other(bucket, self.buckets[bucket].tags[place]);
+                let next = self.other(bucket, self.buckets[bucket].tag(place));
                 let makes_room = |index: &mut Index| (0..PLACES).any(|p| index.move_away(next, p));
                 if !buckets.contains(&next) && makes_room(self) && self.move_away(bucket, place) {
                     return Some((bucket, place));
@@ -188,7 +230,7 @@ impl Index {
     /// Moves an entry to its other bucket, if that has a free place.
     fn move_away(&mut self, bucket: usize, place: usize) -> bool {
         let from = self.buckets[bucket];
-        let (tag, slot) = (from.tags[place], from.slots[place]);
+        let (tag, slot) = (from.tag(place), from.slots[place]);
         let other = self.other(bucket, tag);
         if other == bucket {
             return false;
@@ -227,10 +269,10 @@ impl Index {
     /// because of it must go on elsewhere.
     pub(crate) fn drain(&mut self, bucket: usize) -> impl Iterator<Item = u32> + use<> {
         let taken = self.buckets[bucket];
-        self.buckets[bucket].tags = [0; PLACES];
+        self.buckets[bucket].tags = [0; 2];
         self.buckets[bucket].guests = 0;
         (0..PLACES)
-            .filter(move |place| taken.tags[*place] != 0)
+            .filter(move |place| taken.tag(*place) != 0)
             .map(move |place| taken.slots[place])
     }
 }

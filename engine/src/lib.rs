@@ -1,9 +1,10 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 extern crate alloc;
 
+mod batch;
 pub mod config;
 mod confirm;
 mod connection;
@@ -15,9 +16,12 @@ mod evict;
 pub mod format;
 mod hash;
 mod index;
+mod look;
 mod manage;
 mod packet;
+mod prefetch;
 mod proto;
+mod sip;
 mod slab;
 mod stats;
 mod table;
@@ -26,9 +30,12 @@ mod tuple;
 mod verdict;
 mod wheel;
 
+pub use batch::Arrival;
 pub use config::{Config, ConfigError, Knob};
 pub use confirm::Unconfirmed;
-pub use connection::{Connection, Counters, SctpState, State, Status, TcpSide, TcpState};
+pub use connection::{
+    Connection, Counters, ProtocolState, SctpState, State, Status, TcpSide, TcpState,
+};
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
 pub use packet::{LinkType, Packet};

@@ -10,6 +10,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use crate::entry::Entry;
+use crate::prefetch;
 use crate::time::Time;
 
 /// No slot.
@@ -91,10 +92,25 @@ impl Slab {
     }
 
     /// The entry, if the slot was ever used and holds one.
+    #[inline(always)]
     pub(crate) fn get(&self, slot: u32) -> Option<&Entry> {
         let chunk = self.chunks.get(slot as usize / CHUNK)?;
         let entry = chunk.entries.get(slot as usize % CHUNK)?;
         (entry.parts != 0).then_some(entry)
+    }
+
+    /// Asks memory for an entry, if the slot was ever used, and for its addresses if they are apart.
+    #[inline(always)]
+    pub(crate) fn expect(&self, slot: u32) {
+        let Some(chunk) = self.chunks.get(slot as usize / CHUNK) else {
+            return;
+        };
+        if let Some(entry) = chunk.entries.get(slot as usize % CHUNK) {
+            prefetch::entry(entry);
+        }
+        if let Some(wide) = &chunk.wide {
+            prefetch::line(&wide[slot as usize % CHUNK]);
+        }
     }
 
     pub(crate) fn wide(&self, slot: u32) -> [u128; 2] {
@@ -129,12 +145,14 @@ impl Slab {
 impl core::ops::Index<u32> for Slab {
     type Output = Entry;
 
+    #[inline(always)]
     fn index(&self, slot: u32) -> &Entry {
         &self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
     }
 }
 
 impl core::ops::IndexMut<u32> for Slab {
+    #[inline(always)]
     fn index_mut(&mut self, slot: u32) -> &mut Entry {
         &mut self.chunks[slot as usize / CHUNK].entries[slot as usize % CHUNK]
     }

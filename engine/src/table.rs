@@ -103,6 +103,7 @@ impl Table {
     }
 
     /// The entry that a packet belongs to, and the packet's direction in it.
+    #[inline(never)]
     pub(crate) fn find(&self, probe: &Probe) -> Option<(u32, Direction)> {
         let is_it = |slot: u32| self.direction_of(slot, probe).is_some();
         let slot = match self.index.find(probe.hash, is_it) {
@@ -112,13 +113,55 @@ impl Table {
         Some((slot, self.direction_of(slot, probe)?))
     }
 
+    /// Asks memory for where a packet's entry is looked for.
+    #[inline]
+    pub(crate) fn expect(&self, hash: u64) {
+        self.index.expect(hash);
+    }
+
+    /// Where a packet's entry probably is, which is asked for; [`slab::NONE`](crate::slab::NONE) if it is not seen.
+    #[inline(always)]
+    pub(crate) fn glance(&self, hash: u64) -> u32 {
+        let slot = self.index.glance(hash);
+        self.slab.expect(slot);
+        slot
+    }
+
+    /// The same, looked for at a place where it probably is first.
+    #[inline(always)]
+    pub(crate) fn find_from(&self, probe: &Probe, glance: u32) -> Option<(u32, Direction)> {
+        if let Some(direction) = self.direction_of(glance, probe) {
+            return Some((glance, direction));
+        }
+        self.find(probe)
+    }
+
     /// The direction in which a packet belongs to an entry, if it does.
+    #[inline(always)]
     fn direction_of(&self, slot: u32, probe: &Probe) -> Option<Direction> {
         let entry = self.slab.get(slot)?;
         let key = &probe.key;
         let is_key = entry.ends == key.ends
             && entry.parts == key.parts
             && key.wide.is_none_or(|wide| self.slab.wide(slot) == wide);
+        if is_key && !entry.has(Entry::TWO_KEYS) && !probe.mirrored {
+            return Some(match probe.flipped == entry.has(Entry::FLIPPED) {
+                true => Direction::Original,
+                false => Direction::Reply,
+            });
+        }
+        self.odd_direction_of(slot, entry, is_key, probe)
+    }
+
+    #[inline(never)]
+    fn odd_direction_of(
+        &self,
+        slot: u32,
+        entry: &Entry,
+        is_key: bool,
+        probe: &Probe,
+    ) -> Option<Direction> {
+        let key = &probe.key;
         if is_key {
             // Where both ends are equal, the first packet has no successors in its direction, unless
             // the zone, which is in the key, tells the directions apart.
@@ -224,8 +267,23 @@ impl Table {
         }
     }
 
-    /// After an entry's deadline was written.
-    #[inline]
+    /// Gives an entry that many seconds from now, unless its time is fixed.
+    pub(crate) fn prolong(&mut self, slot: u32, now: Time, secs: i64) {
+        let (entry, wheel) = self.entry_and_wheel(slot);
+        if entry.prolong(now, secs) && wheel.comes_late(entry) {
+            self.rearm(slot);
+        }
+    }
+
+    /// An entry, and the wheel, to be asked whether it comes late for the entry's new deadline: then
+    /// [`rearm`](Table::rearm) must follow.
+    #[inline(always)]
+    pub(crate) fn entry_and_wheel(&mut self, slot: u32) -> (&mut Entry, &Wheel) {
+        (&mut self.slab[slot], &self.wheel)
+    }
+
+    /// Puts an entry into the list of the wheel that its deadline asks for.
+    #[inline(never)]
     pub(crate) fn rearm(&mut self, slot: u32) {
         self.wheel.rearm(&mut self.slab, slot);
     }

@@ -43,6 +43,7 @@ impl Time {
     /// This moment moved by whole seconds, which may be negative: a timeout of `-1` is legal and
     /// gives a deadline in the past.
     #[must_use]
+    #[inline]
     pub const fn plus_secs(self, secs: i64) -> Time {
         let distance = secs.unsigned_abs().saturating_mul(SECOND);
         if secs < 0 {

@@ -4,6 +4,7 @@
 //! was refused or left out, why. Every [`Reason`] has a name and a counter of its own in
 //! [`Stats`](crate::Stats); the counters of `conntrack -S` are sums over reasons.
 
+use crate::connection::ProtocolState;
 use crate::conntrack::Handle;
 use crate::tuple::Direction;
 
@@ -58,9 +59,16 @@ pub struct Verdict {
     /// Why it was refused, dropped or left without effect.
     pub reason: Option<Reason>,
     /// The state that the packet moved its connection to, if it moved it.
-    pub state: Option<&'static str>,
+    pub state: Option<ProtocolState>,
     /// The entry it belongs to, if that is still in the table.
     pub connection: Option<Handle>,
+}
+
+impl Default for Verdict {
+    /// INVALID without a reason: what stands in a place that no verdict was written to.
+    fn default() -> Verdict {
+        Verdict::new(Action::Accept, Class::Invalid, Direction::Original)
+    }
 }
 
 impl Verdict {

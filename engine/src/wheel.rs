@@ -16,6 +16,7 @@
 //! *Bounded work.* [`Wheel::pop`] hands out one entry at a time; the caller stops when it likes and
 //! goes on at the next call.
 
+use crate::entry::Entry;
 use crate::slab::{NONE, Slab};
 use crate::time::Time;
 
@@ -95,16 +96,19 @@ impl Wheel {
         }
     }
 
-    /// After the deadline was written: moves the entry if its list would now fall due too late.
-    pub(crate) fn rearm(&mut self, slab: &mut Slab, slot: u32) {
-        let entry = &slab[slot];
+    /// Whether an entry's list falls due after its deadline.
+    #[inline]
+    pub(crate) fn comes_late(&self, entry: &Entry) -> bool {
         let timer = usize::from(entry.timer);
         let (level, list) = (timer / LISTS as usize, (timer % LISTS as usize) as u64);
-        let due = self.due_tick(level, list);
-        if entry.deadline.as_nanos() >> SHIFT[level] < due {
-            self.remove(slab, slot);
-            self.insert(slab, slot);
-        }
+        let level = level.min(LEVELS - 1);
+        entry.deadline.as_nanos() >> SHIFT[level] < self.due_tick(level, list)
+    }
+
+    /// Puts an entry into the list of its deadline, from whichever it is in.
+    pub(crate) fn rearm(&mut self, slab: &mut Slab, slot: u32) {
+        self.remove(slab, slot);
+        self.insert(slab, slot);
     }
 
     /// The tick at which a list falls due: the first one not before the hand with its number.

@@ -6,6 +6,9 @@
 //! the two misunderstood a header in the same way, no test would notice. `ours.rs` plays a script
 //! into the engine, `theirs.rs` into the kernel (`linux/`), in real time.
 
+#![forbid(unsafe_code)]
+
+pub mod bench;
 pub mod craft;
 pub mod duel;
 pub mod entry;

@@ -1,5 +1,7 @@
 //! The laboratory's command: random sequences, scripts and captures against the running kernel.
 
+#![forbid(unsafe_code)]
+
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};

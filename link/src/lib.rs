@@ -13,9 +13,12 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! [`sys`] is what it asks of the operating system directly, and the only place of unsafe code.
 
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 pub mod capture;
+pub mod sys;
 
 pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};

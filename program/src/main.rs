@@ -6,6 +6,8 @@
 //! stdout carries data only; what is to be said about it goes to stderr. Exit status: 0, 1 (it did not
 //! work), 2 (usage). A reader that closes early is no error.
 
+#![forbid(unsafe_code)]
+
 mod cli;
 mod replay;
 

@@ -94,7 +94,7 @@ impl Defrag {
         now: Time,
     ) -> Outcome {
         let key = key(packet, fragment, zone);
-        let (family, high, timeout) = match packet.addresses {
+        let (family, high, timeout) = match packet.addresses() {
             Addresses::V4 { .. } => (&mut self.v4, Knob::IpfragHighThresh, Knob::IpfragTime),
             Addresses::V6 { .. } => (&mut self.v6, Knob::Frag6HighThresh, Knob::Frag6Timeout),
         };
@@ -115,7 +115,7 @@ impl Defrag {
         if is_new {
             family.open(key, deadline);
         }
-        if matches!(packet.addresses, Addresses::V4 { .. }) {
+        if matches!(packet.addresses(), Addresses::V4 { .. }) {
             family.check_distance(key, config.get(Knob::IpfragMaxDist), deadline);
         }
         family.add(key, packet, fragment)
@@ -150,7 +150,7 @@ impl Defrag {
 }
 
 fn key(packet: &Packet<'_>, fragment: Fragment, zone: u16) -> Key {
-    let (src, dst, protocol) = match packet.addresses {
+    let (src, dst, protocol) = match packet.addresses() {
         Addresses::V4 { src, dst } => (u128::from(src), u128::from(dst), packet.protocol.0),
         Addresses::V6 { src, dst } => (src, dst, 0),
     };
@@ -216,7 +216,7 @@ impl Family {
             return Outcome::Refused(Reason::FragmentMemory);
         };
         let before = queue.memory();
-        let is_v4 = matches!(packet.addresses, Addresses::V4 { .. });
+        let is_v4 = matches!(packet.addresses(), Addresses::V4 { .. });
         let outcome = queue.insert(packet, fragment);
         self.memory += queue.memory() - before;
         let (is_whole, is_empty) = (queue.is_whole(), queue.is_empty());

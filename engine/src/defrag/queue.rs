@@ -96,10 +96,10 @@ impl Queue {
         packet: &Packet<'_>,
         fragment: Fragment,
     ) -> Result<(), Trouble> {
-        let is_v4 = matches!(packet.addresses, Addresses::V4 { .. });
+        let is_v4 = matches!(packet.addresses(), Addresses::V4 { .. });
         let lie = if is_v4 { Trouble::Poison } else { Trouble::Bad };
         let offset = fragment.offset;
-        let mut end = offset + packet.l4.len as u32;
+        let mut end = offset + packet.l4().len as u32;
         if end > PAYLOAD_MAX {
             return Err(Trouble::Bad);
         }
@@ -116,10 +116,10 @@ impl Queue {
         self.place(offset, end)?;
         let len = (end - offset) as usize;
         let bytes = packet
-            .l4
+            .l4()
             .bytes
             .get(..len)
-            .unwrap_or(packet.l4.bytes)
+            .unwrap_or(packet.l4().bytes)
             .to_vec();
         self.memory += bytes.len() + OVERHEAD;
         self.received += end - offset;
@@ -191,7 +191,7 @@ impl Queue {
         let mut bytes = self.header?;
         let header_len = bytes.len();
         let len = header_len + self.len as usize;
-        let is_v4 = matches!(packet.addresses, Addresses::V4 { .. });
+        let is_v4 = matches!(packet.addresses(), Addresses::V4 { .. });
         let counted = if is_v4 { len } else { len - 40 };
         let counted = u16::try_from(counted).ok()?.to_be_bytes();
         let at = if is_v4 { 2 } else { 4 };
@@ -214,7 +214,7 @@ fn header(packet: &Packet<'_>, fragment: Fragment) -> Vec<u8> {
     let bytes = packet.ip.bytes.get(..fragment.header_len);
     let mut header = bytes.unwrap_or_default().to_vec();
     if let (Addresses::V6 { .. }, Some(next)) =
-        (packet.addresses, header.get_mut(fragment.next_header_at))
+        (packet.addresses(), header.get_mut(fragment.next_header_at))
     {
         *next = packet.protocol.0;
     }

@@ -39,6 +39,7 @@ const FRAGMENT_LEN: usize = 8;
 const DESTINATION: u8 = 60;
 
 /// Reads the IP packet that begins at `ip`.
+#[inline(always)]
 pub(crate) fn parse(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
     let [first] = header(ip, 0)?;
     match first >> 4 {
@@ -59,6 +60,7 @@ pub(crate) fn parse_reassembled(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
 }
 
 /// Bytes that the IP layer cannot do without.
+#[inline(always)]
 fn header<const N: usize>(ip: Segment<'_>, offset: usize) -> Result<[u8; N], Reason> {
     ip.array(offset).map_err(|missing| match missing {
         Missing::Absent => Reason::IpHeader,
@@ -67,6 +69,7 @@ fn header<const N: usize>(ip: Segment<'_>, offset: usize) -> Result<[u8; N], Rea
 }
 
 /// Cuts off what the link layer added behind the packet.
+#[inline(always)]
 fn trim(ip: Segment<'_>, len: usize) -> Result<Segment<'_>, Reason> {
     if len > ip.len {
         return Err(Reason::IpTruncated);
@@ -77,7 +80,9 @@ fn trim(ip: Segment<'_>, len: usize) -> Result<Segment<'_>, Reason> {
     })
 }
 
-fn parse_v4(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
+/// Reads an IPv4 packet, whose version was seen.
+#[inline(always)]
+pub(super) fn parse_v4(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
     let fixed: [u8; IPV4_MIN] = header(ip, 0)?;
     let header_len = usize::from(fixed[0] & 15) * 4;
     let total_len = usize::from(u16::from_be_bytes([fixed[2], fixed[3]]));
@@ -90,51 +95,77 @@ fn parse_v4(ip: Segment<'_>) -> Result<Packet<'_>, Reason> {
     }
     let fragment_word = u16::from_be_bytes([fixed[6], fixed[7]]);
     Ok(Packet {
-        addresses: Addresses::V4 {
-            src: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
-            dst: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
-        },
-        protocol: Protocol(fixed[9]),
-        len: total_len as u32,
         ip,
-        l4: ip.skip(header_len),
-        fragment: (fragment_word & (MORE_FRAGMENTS | OFFSET_MASK) != 0).then(|| Fragment {
-            id: u32::from(u16::from_be_bytes([fixed[4], fixed[5]])),
-            offset: u32::from(fragment_word & OFFSET_MASK) * 8,
-            more: fragment_word & MORE_FRAGMENTS != 0,
-            header_len,
-            next_header_at: 0,
-            ecn: fixed[1] & 3,
-        }),
+        l4_at: header_len as u32,
+        protocol: Protocol(fixed[9]),
+        is_v6: false,
+        is_fragment: fragment_word & (MORE_FRAGMENTS | OFFSET_MASK) != 0,
         unusable: None,
     })
 }
 
+#[inline(never)]
 fn parse_v6(ip: Segment<'_>, may_be_fragment: bool) -> Result<Packet<'_>, Reason> {
     let fixed: [u8; IPV6_MIN] = header(ip, 0)?;
     let payload_len = usize::from(u16::from_be_bytes([fixed[4], fixed[5]]));
     let next = fixed[6];
     let ip = trim(ip, IPV6_MIN + payload_len)?;
-    let src = be128(&fixed, 8);
-    let dst = be128(&fixed, 24);
     if may_be_fragment {
         // Once for each packet that arrives, and not again for what is put together from several.
-        check_addresses(src, dst)?;
+        check_addresses(be128(&fixed, 8), be128(&fixed, 24))?;
         if next == HOP_BY_HOP {
             check_hop_by_hop(ip)?;
         }
     }
-    let mut packet = Packet {
-        addresses: Addresses::V6 { src, dst },
-        protocol: Protocol(next),
-        len: ip.len as u32,
+    let walk = walk_extensions(ip, next, may_be_fragment)?;
+    Ok(v6_packet(ip, &walk))
+}
+
+fn v6_packet<'a>(ip: Segment<'a>, walk: &Walk) -> Packet<'a> {
+    Packet {
         ip,
-        l4: ip.skip(IPV6_MIN),
-        fragment: None,
-        unusable: None,
-    };
-    walk_extensions(&mut packet, may_be_fragment)?;
-    Ok(packet)
+        l4_at: walk.l4_at as u32,
+        protocol: walk.protocol,
+        is_v6: true,
+        is_fragment: walk.fragment.is_some(),
+        unusable: walk.unusable,
+    }
+}
+
+/// Source and destination of a header that was read before.
+#[inline(always)]
+pub(super) fn addresses(ip: &[u8], is_v6: bool) -> Addresses {
+    if is_v6 {
+        let fixed = ip.first_chunk::<IPV6_MIN>().unwrap_or(&[0; IPV6_MIN]);
+        return Addresses::V6 {
+            src: be128(fixed, 8),
+            dst: be128(fixed, 24),
+        };
+    }
+    let fixed = ip.first_chunk::<IPV4_MIN>().unwrap_or(&[0; IPV4_MIN]);
+    Addresses::V4 {
+        src: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
+        dst: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
+    }
+}
+
+/// Where a fragment belongs, from a packet that was read before.
+pub(super) fn fragment(packet: &Packet<'_>) -> Option<Fragment> {
+    let ip = packet.ip;
+    if packet.is_v6 {
+        let [next] = ip.array(6).ok()?;
+        return walk_extensions(ip, next, true).ok()?.fragment;
+    }
+    let fixed: [u8; IPV4_MIN] = ip.array(0).ok()?;
+    let word = u16::from_be_bytes([fixed[6], fixed[7]]);
+    Some(Fragment {
+        id: u32::from(u16::from_be_bytes([fixed[4], fixed[5]])),
+        offset: u32::from(word & OFFSET_MASK) * 8,
+        more: word & MORE_FRAGMENTS != 0,
+        header_len: packet.l4_at as usize,
+        next_header_at: 0,
+        ecn: fixed[1] & 3,
+    })
 }
 
 /// No packet comes from a multicast or IPv4-mapped address, and none goes to multicast of scope 0.
@@ -159,34 +190,50 @@ const fn is_extension(next: u8) -> bool {
     )
 }
 
+/// Where the chain of extension headers leads.
+struct Walk {
+    protocol: Protocol,
+    l4_at: usize,
+    fragment: Option<Fragment>,
+    unusable: Option<Reason>,
+}
+
 /// Follows the extension headers to the transport header, or to the first fragment header that is
 /// not merely decoration.
-fn walk_extensions(packet: &mut Packet<'_>, mut may_be_fragment: bool) -> Result<(), Reason> {
-    let ip = packet.ip;
-    let mut next = packet.protocol.0;
+fn walk_extensions(
+    ip: Segment<'_>,
+    mut next: u8,
+    mut may_be_fragment: bool,
+) -> Result<Walk, Reason> {
     let mut next_at = 6;
     let mut offset = IPV6_MIN;
+    let mut unusable = None;
     while is_extension(next) {
         if next == FRAGMENT && may_be_fragment {
             may_be_fragment = false;
             if let Some((protocol, fragment)) = read_fragment(ip, offset, next_at)? {
-                packet.protocol = Protocol(protocol);
-                packet.l4 = ip.skip(offset + FRAGMENT_LEN);
-                packet.fragment = Some(fragment);
-                return Ok(());
+                return Ok(Walk {
+                    protocol: Protocol(protocol),
+                    l4_at: offset + FRAGMENT_LEN,
+                    fragment: Some(fragment),
+                    unusable,
+                });
             }
         }
         let Some((following, len)) = step_over(ip, offset, next)? else {
-            packet.unusable = Some(Reason::NoTransport);
-            return Ok(());
+            unusable = Some(Reason::NoTransport);
+            break;
         };
         next_at = offset;
         offset += len;
         next = following;
     }
-    packet.protocol = Protocol(next);
-    packet.l4 = ip.skip(offset);
-    Ok(())
+    Ok(Walk {
+        protocol: Protocol(next),
+        l4_at: offset.min(ip.len),
+        fragment: None,
+        unusable,
+    })
 }
 
 /// What follows an extension header, and its length; `None` where the chain ends: the header is cut
@@ -352,42 +399,23 @@ pub(crate) fn parse_quoted(quoted: Segment<'_>, is_v4: bool) -> Result<Packet<'_
         Missing::Absent => Reason::IcmpQuote,
         Missing::Snapped => Reason::Snapped,
     };
-    let mut packet = if is_v4 {
+    if is_v4 {
         let fixed: [u8; IPV4_MIN] = quoted.array(0).map_err(quote)?;
         let word = u16::from_be_bytes([fixed[6], fixed[7]]);
         let header_len = usize::from(fixed[0] & 15) * 4;
         if word & OFFSET_MASK != 0 || header_len > quoted.len {
             return Err(Reason::IcmpQuote);
         }
-        Packet {
-            addresses: Addresses::V4 {
-                src: u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]),
-                dst: u32::from_be_bytes([fixed[16], fixed[17], fixed[18], fixed[19]]),
-            },
+        return Ok(Packet {
+            ip: quoted,
+            l4_at: header_len as u32,
             protocol: Protocol(fixed[9]),
-            len: quoted.len as u32,
-            ip: quoted,
-            l4: quoted.skip(header_len),
-            fragment: None,
+            is_v6: false,
+            is_fragment: false,
             unusable: None,
-        }
-    } else {
-        let fixed: [u8; IPV6_MIN] = quoted.array(0).map_err(quote)?;
-        Packet {
-            addresses: Addresses::V6 {
-                src: be128(&fixed, 8),
-                dst: be128(&fixed, 24),
-            },
-            protocol: Protocol(fixed[6]),
-            len: quoted.len as u32,
-            ip: quoted,
-            l4: quoted.skip(IPV6_MIN),
-            fragment: None,
-            unusable: None,
-        }
-    };
-    if !is_v4 {
-        walk_extensions(&mut packet, false)?;
+        });
     }
-    Ok(packet)
+    let fixed: [u8; IPV6_MIN] = quoted.array(0).map_err(quote)?;
+    let walk = walk_extensions(quoted, fixed[6], false)?;
+    Ok(v6_packet(quoted, &walk))
 }

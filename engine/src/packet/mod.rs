@@ -46,6 +46,7 @@ pub(crate) enum Missing {
 
 impl<'a> Segment<'a> {
     /// The `N` bytes at `offset`.
+    #[inline(always)]
     pub(crate) fn array<const N: usize>(&self, offset: usize) -> Result<[u8; N], Missing> {
         let tail = self.bytes.get(offset..).unwrap_or_default();
         match tail.first_chunk::<N>() {
@@ -56,6 +57,7 @@ impl<'a> Segment<'a> {
     }
 
     /// What follows the first `offset` bytes.
+    #[inline(always)]
     pub(crate) fn skip(&self, offset: usize) -> Segment<'a> {
         Segment {
             bytes: self.bytes.get(offset..).unwrap_or_default(),
@@ -69,24 +71,45 @@ impl<'a> Segment<'a> {
     }
 }
 
-/// One IP packet, borrowed from a frame.
+/// The IPv4 packet of an Ethernet frame without tags, if it is one: a short cut for what most frames
+/// are, which [`Packet::parse_cut`] would find too.
+#[inline(always)]
+pub(crate) fn plain_v4(link: LinkType, frame: Segment<'_>) -> Option<Packet<'_>> {
+    if link != LinkType::Ethernet || !link::carries_v4(frame.bytes) {
+        return None;
+    }
+    ip::parse_v4(frame.skip(link::ETHERNET_LEN)).ok()
+}
+
+/// One IP packet, borrowed from a frame: where its parts are. What they say is read from the bytes
+/// when it is asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Packet<'a> {
-    pub(crate) addresses: Addresses,
-    /// The transport protocol; meaningless if `unusable`.
-    pub(crate) protocol: Protocol,
-    /// Length of the IP packet, headers included.
-    pub(crate) len: u32,
     /// From the IP header on.
     pub(crate) ip: Segment<'a>,
-    /// From the transport header on; of a fragment, its payload.
-    pub(crate) l4: Segment<'a>,
-    pub(crate) fragment: Option<Fragment>,
+    /// Where the transport header begins; of a fragment, its payload.
+    l4_at: u32,
+    /// The transport protocol; meaningless if `unusable`.
+    pub(crate) protocol: Protocol,
+    is_v6: bool,
+    is_fragment: bool,
     /// Why there is no transport protocol.
     pub(crate) unusable: Option<Reason>,
 }
 
+const _: () = assert!(size_of::<Packet<'_>>() == 32);
+
 impl<'a> Packet<'a> {
+    /// No packet at all.
+    pub(crate) const NOTHING: Packet<'static> = Packet {
+        ip: Segment { bytes: &[], len: 0 },
+        l4_at: 0,
+        protocol: Protocol(0),
+        is_v6: false,
+        is_fragment: false,
+        unusable: None,
+    };
+
     /// Finds the IP packet in a frame that was captured whole.
     ///
     /// # Errors
@@ -103,6 +126,7 @@ impl<'a> Packet<'a> {
     /// # Errors
     ///
     /// As [`parse`](Packet::parse), and [`Reason::Snapped`] where the cut took needed headers.
+    #[inline(always)]
     pub fn parse_cut(
         link: LinkType,
         frame: &'a [u8],
@@ -128,7 +152,7 @@ impl<'a> Packet<'a> {
 
     /// Length of the IP packet in bytes, headers included.
     pub const fn ip_len(&self) -> u32 {
-        self.len
+        self.ip.len as u32
     }
 
     /// The transport protocol's number.
@@ -138,18 +162,44 @@ impl<'a> Packet<'a> {
 
     /// Whether this is one piece of a fragmented datagram.
     pub const fn is_fragment(&self) -> bool {
-        self.fragment.is_some()
+        self.is_fragment
+    }
+
+    /// Whether it is IPv4.
+    pub(crate) const fn is_v4(&self) -> bool {
+        !self.is_v6
+    }
+
+    /// Source and destination.
+    #[inline(always)]
+    pub(crate) fn addresses(&self) -> Addresses {
+        ip::addresses(self.ip.bytes, self.is_v6)
+    }
+
+    /// From the transport header on; of a fragment, its payload.
+    #[inline(always)]
+    pub(crate) fn l4(&self) -> Segment<'a> {
+        self.ip.skip(self.l4_at as usize)
+    }
+
+    /// Where it belongs, if it is a fragment.
+    #[inline]
+    pub(crate) fn fragment(&self) -> Option<Fragment> {
+        if !self.is_fragment {
+            return None;
+        }
+        ip::fragment(self)
     }
 
     /// The IP header; for IPv6, nothing of use.
     pub(crate) fn ip_header(&self) -> &'a [u8] {
-        let len = self.ip.len - self.l4.len;
+        let len = self.l4_at as usize;
         self.ip.bytes.get(..len).unwrap_or_default()
     }
 
     /// Whether the packet is addressed to `address`.
     pub(crate) fn goes_to(&self, address: IpAddr) -> bool {
-        match (self.addresses, address) {
+        match (self.addresses(), address) {
             (Addresses::V4 { dst, .. }, IpAddr::V4(address)) => address.to_bits() == dst,
             (Addresses::V6 { dst, .. }, IpAddr::V6(address)) => address.to_bits() == dst,
             _ => false,
@@ -157,19 +207,20 @@ impl<'a> Packet<'a> {
     }
 
     /// The protocol's part of the tuple.
+    #[inline(always)]
     pub(crate) fn parts(&self) -> Result<(u16, u16), Reason> {
         match self.protocol {
             Protocol::TCP | Protocol::UDP | Protocol::UDPLITE | Protocol::SCTP => {
-                let [a, b, c, d] = self.l4.array(0).map_err(no_tuple)?;
-                Ok((u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d])))
+                let ports = u32::from_be_bytes(self.l4().array(0).map_err(no_tuple)?);
+                Ok(((ports >> 16) as u16, ports as u16))
             }
             Protocol::ICMP | Protocol::ICMPV6 => {
-                let header: [u8; 8] = self.l4.array(0).map_err(no_tuple)?;
+                let header: [u8; 8] = self.l4().array(0).map_err(no_tuple)?;
                 let [kind, code, _, _, id_high, id_low, ..] = header;
                 let id = u16::from_be_bytes([id_high, id_low]);
                 Ok((id, u16::from_be_bytes([kind, code])))
             }
-            Protocol::GRE => gre::parts(self.l4),
+            Protocol::GRE => gre::parts(self.l4()),
             _ => Ok((0, 0)),
         }
     }

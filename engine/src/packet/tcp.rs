@@ -39,6 +39,7 @@ pub(crate) struct SynOptions {
 
 impl<'a> Header<'a> {
     /// Reads the header at the start of `segment`.
+    #[inline]
     pub(crate) fn parse(segment: Segment<'a>) -> Result<Header<'a>, Reason> {
         let fixed: [u8; HEADER_MIN] = segment.array(0).map_err(|missing| match missing {
             Missing::Absent => Reason::TcpHeader,
@@ -71,6 +72,14 @@ impl<'a> Header<'a> {
 
     pub(crate) const fn has_options(&self) -> bool {
         !self.options.is_empty()
+    }
+
+    /// Whether there may be SACKs: there are options other than the timestamp that most segments have
+    /// (laid out as RFC 7323, appendix A recommends).
+    #[inline]
+    pub(crate) fn may_have_sacks(&self) -> bool {
+        !self.options.is_empty()
+            && !(self.options.len() == 12 && self.options.starts_with(&[1, 1, 8, 10]))
     }
 
     /// Window scale and SACK-permitted; the last of several counts.

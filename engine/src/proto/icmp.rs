@@ -29,6 +29,7 @@ pub(crate) enum Message {
 }
 
 /// The inverse of a quoted packet's tuple.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Quote {
     pub(crate) addresses: Addresses,
     pub(crate) protocol: Protocol,
@@ -37,7 +38,7 @@ pub(crate) struct Quote {
 
 pub(super) fn track(scene: &Scene<'_>) -> Step {
     let protocol = scene.packet.protocol;
-    let kind = scene.packet.l4.bytes.first().copied().unwrap_or_default();
+    let kind = scene.packet.l4().bytes.first().copied().unwrap_or_default();
     if scene.opens && !icmp_is_request(protocol, kind) {
         return Step::Invalid(Reason::IcmpNew);
     }
@@ -48,12 +49,13 @@ pub(super) fn track(scene: &Scene<'_>) -> Step {
 }
 
 /// Sorts a message before any look-up.
+#[inline(never)]
 pub(crate) fn examine(packet: &Packet<'_>, config: &Config) -> Result<Message, Reason> {
-    let header = Header::parse(packet.l4).map_err(|missing| match missing {
+    let header = Header::parse(packet.l4()).map_err(|missing| match missing {
         Missing::Absent => Reason::IcmpShort,
         Missing::Snapped => Reason::Snapped,
     })?;
-    match (packet.addresses, packet.protocol) {
+    match (packet.addresses(), packet.protocol) {
         (Addresses::V4 { .. }, Protocol::ICMP) => examine_v4(packet, header, config),
         (Addresses::V6 { .. }, Protocol::ICMPV6) => examine_v6(packet, header, config),
         _ => Err(Reason::WrongFamily),
@@ -61,8 +63,8 @@ pub(crate) fn examine(packet: &Packet<'_>, config: &Config) -> Result<Message, R
 }
 
 fn examine_v4(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Message, Reason> {
-    let checks = config.flag(Knob::Checksum) && packet.l4.is_whole();
-    if checks && !checksum::is_right(packet.l4.bytes) {
+    let checks = config.flag(Knob::Checksum) && packet.l4().is_whole();
+    if checks && !checksum::is_right(packet.l4().bytes) {
         return Err(Reason::IcmpChecksum);
     }
     if header.kind > ICMP_TYPE_MAX {
@@ -75,12 +77,12 @@ fn examine_v4(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
 }
 
 fn examine_v6(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Message, Reason> {
-    let l4 = packet.l4;
+    let l4 = packet.l4();
     let checks = config.flag(Knob::Checksum) && l4.is_whole();
     let is_right = |addresses| {
         checksum::is_right_with_pseudo_header(addresses, Protocol::ICMPV6, l4.bytes, l4.len)
     };
-    if checks && !is_right(packet.addresses) {
+    if checks && !is_right(packet.addresses()) {
         return Err(Reason::IcmpChecksum);
     }
     if header.is_v6_untracked() {
@@ -97,16 +99,16 @@ fn examine_v6(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Me
 
 /// RFC 4861, 8.1: from a link-local router one hop away, with the redirected packet as first option.
 fn redirect(packet: &Packet<'_>, code: u8) -> Result<Message, Reason> {
-    if packet.l4.len < REDIRECT_LEN {
+    if packet.l4().len < REDIRECT_LEN {
         return Err(Reason::IcmpRedirect);
     }
     if code != 0 {
         return Ok(Message::Query);
     }
-    let options = packet.l4.skip(REDIRECT_LEN);
+    let options = packet.l4().skip(REDIRECT_LEN);
     let option: [u8; 2] = options.array(0).map_err(|_| Reason::IcmpRedirect)?;
     let hop_limit = packet.ip.array(7).map_or(0, |[hop_limit]| hop_limit);
-    let is_link_local = match packet.addresses {
+    let is_link_local = match packet.addresses() {
         Addresses::V6 { src, .. } => src >> 118 == 0xfe80 >> 6,
         Addresses::V4 { .. } => false,
     };
@@ -122,8 +124,8 @@ fn redirect(packet: &Packet<'_>, code: u8) -> Result<Message, Reason> {
 /// Reads the packet that an error quotes, which is of the same family. Its lengths are those of the
 /// quotation: routers send as much as they like.
 fn quote(error: &Packet<'_>, offset: usize) -> Result<Message, Reason> {
-    let is_v4 = matches!(error.addresses, Addresses::V4 { .. });
-    let packet = ip::parse_quoted(error.l4.skip(offset), is_v4)?;
+    let is_v4 = matches!(error.addresses(), Addresses::V4 { .. });
+    let packet = ip::parse_quoted(error.l4().skip(offset), is_v4)?;
     if packet.unusable.is_some() {
         return Err(Reason::IcmpQuote);
     }
@@ -134,7 +136,7 @@ fn quote(error: &Packet<'_>, offset: usize) -> Result<Message, Reason> {
         Err(_) => None,
     };
     Ok(Message::Error(Quote {
-        addresses: packet.addresses.exchanged(),
+        addresses: packet.addresses().exchanged(),
         protocol,
         parts: inverse.ok_or(Reason::IcmpQuote)?,
     }))

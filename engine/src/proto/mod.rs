@@ -12,7 +12,7 @@ mod tcp;
 mod udp;
 
 use crate::config::{Config, Knob};
-use crate::connection::State;
+use crate::connection::{ProtocolState, State};
 use crate::entry::Entry;
 use crate::event::Changes;
 use crate::packet::{Packet, checksum};
@@ -61,7 +61,7 @@ pub(crate) struct Scene<'a> {
 
 impl Scene<'_> {
     fn verifies_checksums(&self) -> bool {
-        self.config.flag(Knob::Checksum) && self.packet.l4.is_whole()
+        self.config.flag(Knob::Checksum) && self.packet.l4().is_whole()
     }
 
     /// Whether the transport checksum, counted over `covered` bytes, may be believed.
@@ -69,9 +69,9 @@ impl Scene<'_> {
         let packet = self.packet;
         !self.verifies_checksums()
             || checksum::is_right_with_pseudo_header(
-                packet.addresses,
+                packet.addresses(),
                 protocol,
-                packet.l4.bytes,
+                packet.l4().bytes,
                 covered,
             )
     }
@@ -89,6 +89,15 @@ impl Proto {
         }
     }
 
+    /// The state, for protocols that have one.
+    pub(crate) fn progress(&self) -> Option<ProtocolState> {
+        match self.state() {
+            State::Tcp { state, .. } => Some(ProtocolState::Tcp(state)),
+            State::Sctp { state, .. } => Some(ProtocolState::Sctp(state)),
+            State::Stateless | State::Gre { .. } => None,
+        }
+    }
+
     /// The readable form.
     pub(crate) fn state(&self) -> State {
         match self {
@@ -101,6 +110,7 @@ impl Proto {
 }
 
 /// Takes a packet of `protocol` through its tracker.
+#[inline(always)]
 pub(crate) fn track(
     entry: &mut Entry,
     protocol: Protocol,

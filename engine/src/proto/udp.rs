@@ -66,7 +66,7 @@ fn stream(status: &mut Status, scene: &Scene<'_>, changes: &mut Changes) -> Step
 
 /// A checksum of 0 is none, also over IPv6.
 fn check(scene: &Scene<'_>) -> Result<(), Reason> {
-    let segment = scene.packet.l4;
+    let segment = scene.packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::UdpShort,
         Missing::Snapped => Reason::Snapped,
@@ -83,7 +83,7 @@ fn check(scene: &Scene<'_>) -> Result<(), Reason> {
 
 /// RFC 3828, 3.1: coverage 0 is everything, 1 to 7 is illegal; the checksum is never absent.
 fn check_lite(scene: &Scene<'_>) -> Result<(), Reason> {
-    let segment = scene.packet.l4;
+    let segment = scene.packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::UdpliteShort,
         Missing::Snapped => Reason::Snapped,

@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
             true => (" ", verdict.direction.name()),
             false => ("", ""),
         };
-        let state = verdict.state.unwrap_or("-");
+        let state = verdict.state.map_or("-", ip_conntrack::ProtocolState::name);
         let out = &mut self.buffer;
         write!(out, "{number} {class}{blank}{direction} {state}")?;
         if let Some(reason) = verdict.reason {

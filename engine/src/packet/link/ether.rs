@@ -26,12 +26,23 @@ const LLC_IP: [u8; 3] = [0x06, 0x06, 0x03];
 const SNAP_ETHERTYPE: [u8; 3] = [0, 0, 0];
 
 /// The IP packet in a header whose ethertype is at `offset`, and the last of the header.
+#[inline(always)]
 pub(super) fn at(frame: Segment<'_>, offset: usize) -> Result<Segment<'_>, Reason> {
     payload(be16(frame, offset)?, frame.skip(offset + 2))
 }
 
-/// The IP packet in what `ethertype` announced. Each turn takes at least three bytes off.
-pub(super) fn payload(mut ethertype: u16, mut inside: Segment<'_>) -> Result<Segment<'_>, Reason> {
+/// The IP packet in what `ethertype` announced.
+#[inline(always)]
+pub(super) fn payload(ethertype: u16, inside: Segment<'_>) -> Result<Segment<'_>, Reason> {
+    match ethertype {
+        IPV4 | IPV6 => Ok(inside),
+        _ => unwrap(ethertype, inside),
+    }
+}
+
+/// Takes off what stands between. Each turn takes at least three bytes off.
+#[inline(never)]
+fn unwrap(mut ethertype: u16, mut inside: Segment<'_>) -> Result<Segment<'_>, Reason> {
     loop {
         (ethertype, inside) = match ethertype {
             IPV4 | IPV6 => return Ok(inside),

@@ -90,8 +90,28 @@ impl LinkType {
     }
 }
 
+/// Length of an Ethernet header without tags.
+pub(super) const ETHERNET_LEN: usize = 14;
+
+/// Whether an Ethernet frame has an IPv4 packet right behind its addresses.
+#[inline(always)]
+pub(super) fn carries_v4(frame: &[u8]) -> bool {
+    let header = frame.first_chunk::<{ ETHERNET_LEN + 1 }>();
+    header.is_some_and(|header| header[12..14] == [0x08, 0x00] && header[14] >> 4 == 4)
+}
+
 /// The IP packet inside a frame.
+#[inline(always)]
 pub(super) fn strip(link: LinkType, frame: Segment<'_>) -> Result<Segment<'_>, Reason> {
+    match link {
+        LinkType::Ethernet => ether::at(frame, 12),
+        LinkType::Raw => ip_or_not(frame),
+        _ => strip_other(link, frame),
+    }
+}
+
+#[inline(never)]
+fn strip_other(link: LinkType, frame: Segment<'_>) -> Result<Segment<'_>, Reason> {
     match link {
         LinkType::Ethernet => ether::at(frame, 12),
         LinkType::Raw => ip_or_not(frame),
@@ -114,6 +134,7 @@ pub(super) fn strip(link: LinkType, frame: Segment<'_>) -> Result<Segment<'_>, R
 }
 
 /// For link layers that do not say which version follows, or whether it is IP.
+#[inline]
 fn ip_or_not(datagram: Segment<'_>) -> Result<Segment<'_>, Reason> {
     match byte(datagram, 0)? >> 4 {
         4 | 6 => Ok(datagram),
@@ -126,6 +147,7 @@ fn byte(frame: Segment<'_>, offset: usize) -> Result<u8, Reason> {
     Ok(byte)
 }
 
+#[inline(always)]
 fn be16(frame: Segment<'_>, offset: usize) -> Result<u16, Reason> {
     bytes(frame, offset).map(u16::from_be_bytes)
 }
@@ -134,6 +156,7 @@ fn le16(frame: Segment<'_>, offset: usize) -> Result<u16, Reason> {
     bytes(frame, offset).map(u16::from_le_bytes)
 }
 
+#[inline(always)]
 fn bytes<const N: usize>(frame: Segment<'_>, offset: usize) -> Result<[u8; N], Reason> {
     frame.array(offset).map_err(|missing| match missing {
         Missing::Absent => Reason::LinkShort,

@@ -72,7 +72,7 @@ impl Sctp {
         scene: &Scene<'_>,
         changes: &mut Changes,
     ) -> Step {
-        let segment = scene.packet.l4;
+        let segment = scene.packet.l4();
         let checked = check(scene).and_then(|header| Ok((header, check_chunks(segment)?)));
         let (header, kinds) = match checked {
             Ok(checked) => checked,
@@ -246,7 +246,7 @@ impl Sctp {
 }
 
 fn check(scene: &Scene<'_>) -> Result<Header, Reason> {
-    let segment = scene.packet.l4;
+    let segment = scene.packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::SctpShort,
         Missing::Snapped => Reason::Snapped,

@@ -19,6 +19,8 @@ mod reset;
 mod table;
 mod window;
 
+use core::hint::select_unpredictable;
+
 use super::{Scene, Step};
 use crate::config::{Config, Knob};
 use crate::connection::{State, Status, TcpSide, TcpState};
@@ -27,7 +29,7 @@ use crate::packet::tcp::Header;
 use crate::time::Time;
 use crate::tuple::{Direction, Protocol};
 use crate::verdict::Reason;
-use table::{Class, Move, are_legal, transition};
+use table::{Class, Move, transition};
 use window::Fit;
 
 /// One side of the connection, as the window check works on it.
@@ -149,6 +151,7 @@ impl Tcp {
         }
     }
 
+    #[inline(always)]
     fn peer(&self, direction: Direction) -> Peer {
         let index = direction.index();
         let numbers = self.numbers[index];
@@ -162,6 +165,7 @@ impl Tcp {
         }
     }
 
+    #[inline(always)]
     fn set_peer(&mut self, direction: Direction, peer: Peer) {
         let index = direction.index();
         self.numbers[index] = Numbers {
@@ -174,6 +178,7 @@ impl Tcp {
         self.flags[index] = peer.flags;
     }
 
+    #[inline(always)]
     pub(super) fn track(
         &mut self,
         status: &mut Status,
@@ -181,11 +186,53 @@ impl Tcp {
         scene: &Scene<'_>,
         changes: &mut Changes,
     ) -> Step {
-        let header = match check_header(scene) {
-            Ok(header) => header,
+        let (header, class) = match check_header(scene) {
+            Ok(checked) => checked,
             Err(reason) => return Step::Invalid(reason),
         };
-        let class = Class::of(&header);
+        if class == Class::Ack
+            && let Some(step) = self.continue_usually(&header, *status, scene)
+        {
+            return step;
+        }
+        self.track_unusual(header, class, status, deadline, scene, changes)
+    }
+
+    /// The usual segment: data or an acknowledgement, in its window, on a connection on which nothing
+    /// else is going on. It goes the same way as all others, but past what cannot concern it; `None`,
+    /// and nothing changed, if it is not so usual. (Header prediction: Jacobson, 1990.)
+    #[inline(always)]
+    fn continue_usually(
+        &mut self,
+        header: &Header<'_>,
+        status: Status,
+        scene: &Scene<'_>,
+    ) -> Option<Step> {
+        let is_settled = self.state == TcpState::Established
+            && status.has(Status::ASSURED.with(Status::SEEN_REPLY));
+        if !is_settled || header.may_have_sacks() {
+            return None;
+        }
+        let direction = scene.direction;
+        if !window::continues(self, header, direction) {
+            return None;
+        }
+        self.last_class = Class::Ack;
+        self.last_direction = direction;
+        let timeout = self.timeout(TcpState::Established, Class::Ack, scene.config);
+        Some(Step::Refresh(timeout))
+    }
+
+    #[inline(never)]
+    fn track_unusual(
+        &mut self,
+        header: Header<'_>,
+        class: Class,
+        status: &mut Status,
+        deadline: Time,
+        scene: &Scene<'_>,
+        changes: &mut Changes,
+    ) -> Step {
         if scene.opens && !self.open(&header, class, scene.config) {
             return Step::Invalid(Reason::TcpNew);
         }
@@ -389,57 +436,55 @@ impl Tcp {
         Step::Refresh(timeout)
     }
 
+    #[inline(always)]
     fn timeout(&self, state: TcpState, class: Class, config: &Config) -> i64 {
         let full = full_timeout(state, config);
         let retrans = config.get(Knob::TcpTimeoutMaxRetrans);
         let unacknowledged = config.get(Knob::TcpTimeoutUnacknowledged);
         let has_unacknowledged = (self.flags[0] | self.flags[1]) & Peer::UNACKNOWLEDGED != 0;
+        let waits = has_unacknowledged & is_longer(full, unacknowledged);
         if i64::from(self.repeats) >= config.get(Knob::TcpMaxRetrans) && is_longer(full, retrans) {
             retrans
         } else if class == Class::Rst {
             config.get(Knob::TcpTimeoutClose)
-        } else if has_unacknowledged && is_longer(full, unacknowledged) {
-            unacknowledged
-        } else if self.last_window == 0 && is_longer(full, retrans) {
+        } else if self.last_window == 0 && !waits && is_longer(full, retrans) {
             retrans
         } else {
-            full
+            // Data is acknowledged or not as it comes: nothing to foresee.
+            select_unpredictable(waits, unacknowledged, full)
         }
     }
 
     /// Counts ACKs that say the same as the one before.
+    #[inline(always)]
     fn count_repeats(&mut self, header: &Header<'_>, class: Class, direction: Direction) {
         if class != Class::Ack {
             return;
         }
-        let repeats = self.last_direction == direction
-            && self.last_seq == header.seq
-            && self.last_ack == header.ack
-            && self.last_end == header.end()
-            && self.last_window == header.window;
-        if repeats {
-            self.repeats = self.repeats.wrapping_add(1);
-        } else {
-            self.last_direction = direction;
-            self.last_seq = header.seq;
-            self.last_ack = header.ack;
-            self.last_end = header.end();
-            self.last_window = header.window;
-            self.repeats = 0;
-        }
+        // Without branches: whether it repeats cannot be foreseen, and what it repeats may be stored.
+        let repeats = (self.last_direction == direction)
+            & (self.last_seq == header.seq)
+            & (self.last_ack == header.ack)
+            & (self.last_end == header.end())
+            & (self.last_window == header.window);
+        self.last_direction = direction;
+        self.last_seq = header.seq;
+        self.last_ack = header.ack;
+        self.last_end = header.end();
+        self.last_window = header.window;
+        self.repeats = self.repeats.wrapping_add(1) * u8::from(repeats);
     }
 }
 
-fn check_header<'a>(scene: &Scene<'a>) -> Result<Header<'a>, Reason> {
-    let segment = scene.packet.l4;
+#[inline(always)]
+fn check_header<'a>(scene: &Scene<'a>) -> Result<(Header<'a>, Class), Reason> {
+    let segment = scene.packet.l4();
     let header = Header::parse(segment)?;
     if !scene.has_right_checksum(Protocol::TCP, segment.len) {
         return Err(Reason::TcpChecksum);
     }
-    if !are_legal(header.flags) {
-        return Err(Reason::TcpFlags);
-    }
-    Ok(header)
+    let class = Class::of(header.flags).ok_or(Reason::TcpFlags)?;
+    Ok((header, class))
 }
 
 /// Whether one timeout is longer than another. The kernel compares them without sign, so that -1,

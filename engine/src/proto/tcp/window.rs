@@ -42,6 +42,35 @@ struct Numbers {
     sack: u32,
 }
 
+impl Numbers {
+    #[inline]
+    const fn of(header: &Header<'_>) -> Numbers {
+        Numbers {
+            seq: header.seq,
+            end: header.end(),
+            ack: header.ack,
+            sack: header.ack,
+        }
+    }
+}
+
+/// Takes in an ACK that fits, without SACKs, on a connection of which both sides are known. Returns
+/// whether it was one; if not, nothing was changed.
+#[inline(always)]
+pub(super) fn continues(tcp: &mut Tcp, header: &Header<'_>, direction: Direction) -> bool {
+    let mut sender = tcp.peer(direction);
+    let mut receiver = tcp.peer(direction.other());
+    let numbers = Numbers::of(header);
+    if sender.max_win == 0 || compare(&mut sender, &receiver, &numbers) != Fit::In {
+        return false;
+    }
+    take_in(&mut sender, &mut receiver, header, &numbers);
+    tcp.count_repeats(header, Class::Ack, direction);
+    tcp.set_peer(direction, sender);
+    tcp.set_peer(direction.other(), receiver);
+    true
+}
+
 /// Checks a segment, and takes in what it says if it fits.
 pub(super) fn check(
     tcp: &mut Tcp,
@@ -52,12 +81,7 @@ pub(super) fn check(
 ) -> Fit {
     let mut sender = tcp.peer(direction);
     let mut receiver = tcp.peer(direction.other());
-    let mut numbers = Numbers {
-        seq: header.seq,
-        end: header.end(),
-        ack: header.ack,
-        sack: header.ack,
-    };
+    let mut numbers = Numbers::of(header);
     if receiver.has(Peer::SACK_PERMITTED) {
         numbers.sack = header.highest_sack(header.ack);
     }
@@ -134,6 +158,7 @@ fn substitute(
 }
 
 /// The four inequalities.
+#[inline(always)]
 fn compare(sender: &mut Peer, receiver: &Peer, numbers: &Numbers) -> Fit {
     let Numbers { seq, end, sack, .. } = *numbers;
     let ack_window = sender.max_win.max(ACK_WINDOW_MIN);
@@ -168,6 +193,7 @@ fn compare(sender: &mut Peer, receiver: &Peer, numbers: &Numbers) -> Fit {
 }
 
 /// What a segment that fits changes.
+#[inline(always)]
 fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers: &Numbers) {
     let Numbers { end, ack, sack, .. } = *numbers;
     let mut win = u32::from(header.window);
