@@ -1,21 +1,8 @@
 //! Frames as the tracker takes them, several at a time.
 
 use ip_conntrack::config::Unit;
-use ip_conntrack::{
-    Action, Class, Config, Conntrack, Direction, Knob, LinkType, Packet, Reason, Time, Verdict,
-    Zone,
-};
+use ip_conntrack::{Arrival, Config, Conntrack, Knob, LinkType, Reason, Time, Verdict, Zone};
 use ip_conntrack_link::{Frame, Frames, MAX_BATCH};
-
-/// What stands where there is no verdict yet.
-pub(super) const NO_VERDICT: Verdict = Verdict {
-    action: Action::Accept,
-    class: Class::Untracked,
-    direction: Direction::Original,
-    reason: None,
-    state: None,
-    connection: None,
-};
 
 /// What the tracker's timing wheel counts time in: within a tick, nothing falls due that was not
 /// there when it began, and telling the time changes nothing.
@@ -37,25 +24,27 @@ pub(super) struct Batch<'a> {
     arrivals: [Arrival<'a>; MAX_BATCH],
     /// 0 if the first frame is of a link type that is not known: it is a batch by itself.
     count: usize,
+    /// The time of the last one.
+    latest: Time,
 }
 
 impl<'a> Batch<'a> {
-    /// Takes the first frame, and those after it that are of a known link type and before `ends`. The
-    /// tracker's clock, which stands at `now`, does not run backwards, whatever the capture's does.
+    /// Takes the first frame, and those after it that are of a known link type, before `ends`, and not
+    /// earlier than the one before them or than `now`, to which the tracker's clock is set.
     pub(super) fn gather(frames: Frames<'a>, now: Time, ends: Time) -> Batch<'a> {
         let mut batch = Batch {
             arrivals: [NO_ARRIVAL; MAX_BATCH],
             count: 0,
+            latest: now,
         };
-        let mut latest = now;
         for (place, frame) in batch.arrivals.iter_mut().zip(frames) {
-            latest = latest.max(Time::from_nanos(frame.time_ns));
-            let Some(arrival) = arrival(&frame).filter(|_| batch.count == 0 || latest < ends)
-            else {
+            let fits = |time| batch.count == 0 || batch.latest <= time && time < ends;
+            let Some(arrival) = arrival(&frame).filter(|arrival| fits(arrival.time)) else {
                 break;
             };
-            *place = arrival;
+            batch.latest = batch.latest.max(arrival.time);
             batch.count += 1;
+            *place = arrival;
         }
         batch
     }
@@ -65,21 +54,15 @@ impl<'a> Batch<'a> {
         match (self.count, verdicts) {
             (0, [first, ..]) => *first = conntrack.skip(Reason::LinkType),
             (count, verdicts) => {
-                let (arrivals, verdicts) = (&self.arrivals[..count], &mut verdicts[..count]);
-                track_batch(conntrack, Zone::default(), arrivals, verdicts);
+                conntrack.track_batch(Zone::default(), &self.arrivals[..count], verdicts);
             }
+        }
+        // The clock goes on with frames in which there was nothing to track, too.
+        if conntrack.now() < self.latest {
+            conntrack.advance(self.latest);
         }
         self.count.max(1)
     }
-}
-
-/// One frame for [`track_batch`].
-#[derive(Clone, Copy)]
-struct Arrival<'a> {
-    link: LinkType,
-    bytes: &'a [u8],
-    wire_len: usize,
-    time: Time,
 }
 
 const NO_ARRIVAL: Arrival<'static> = Arrival {
@@ -97,24 +80,4 @@ fn arrival<'a>(frame: &Frame<'a>) -> Option<Arrival<'a>> {
         wire_len: frame.wire_len as usize,
         time: Time::from_nanos(frame.time_ns),
     })
-}
-
-/// Tracks frames in turn, each at its time. A frame in which there is nothing to track moves the clock
-/// all the same.
-fn track_batch(
-    conntrack: &mut Conntrack,
-    zone: Zone,
-    arrivals: &[Arrival<'_>],
-    verdicts: &mut [Verdict],
-) {
-    for (arrival, verdict) in arrivals.iter().zip(verdicts) {
-        let now = arrival.time;
-        *verdict = match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
-            Ok(packet) => conntrack.track_in(zone, &packet, now),
-            Err(reason) => {
-                conntrack.advance(now);
-                conntrack.skip(reason)
-            }
-        };
-    }
 }

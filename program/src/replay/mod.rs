@@ -24,7 +24,7 @@ use ip_conntrack_link::{Capture, Frame, Frames, MAX_BATCH, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};
 use crate::say;
-use batch::{Batch, NO_VERDICT};
+use batch::Batch;
 use notes::Notes;
 use printer::Printer;
 use progress::Progress;
@@ -161,7 +161,7 @@ impl<'a> Run<'a> {
             self.advance(now)?;
             let ends = self.batch_ends(until);
             let batch = Batch::gather(frames.clone(), self.conntrack.now(), ends);
-            let mut verdicts = [NO_VERDICT; MAX_BATCH];
+            let mut verdicts = [Verdict::default(); MAX_BATCH];
             let count = batch.track(&mut self.conntrack, &mut verdicts);
             for (frame, verdict) in frames.by_ref().take(count).zip(&verdicts) {
                 self.tell(file.1, &frame, verdict)?;

@@ -159,4 +159,6 @@ fn a_fragment_that_may_not_wait_is_gone_when_the_next_packet_comes() {
         .at(begin, &fragment)
         .at(begin + 1, &whole);
     assert_eq!(fragments_expired(&backwards, 0), 1);
+    let last = Pcap::new(ETHERNET).at(begin, &whole).at(begin, &fragment);
+    assert_eq!(fragments_expired(&last, 0), 0);
 }
