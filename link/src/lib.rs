@@ -21,4 +21,4 @@
 pub mod capture;
 pub mod sys;
 
-pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Merge, Part};
+pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};

@@ -4,9 +4,10 @@
 //! out the packets one at a time, each with its time in nanoseconds since the Unix epoch.
 //!
 //! **Life cycle.** [`Capture::open`] reads as far as it must to know the format, so a file that is
-//! no capture is refused there. [`Capture::next_frame`] then lends frame after frame. It ends once:
-//! with `Ok(None)` where the file ends between two packets, or with an error that names the place.
-//! After either it says `Ok(None)` for ever.
+//! no capture is refused there. [`Capture::next_frame`] then lends frame after frame, and
+//! [`Capture::next_frames`] several at once. It ends once: with `Ok(None)` where the file ends
+//! between two packets, or with an error that names the place. After either it says `Ok(None)` for
+//! ever.
 //!
 //! **Invariants.**
 //! - Memory is one window over the file (`window.rs`), 128 KiB at first. It grows only to hold a
@@ -15,11 +16,11 @@
 //!   interfaces, and that stops at [`MAX_INTERFACES`].
 //! - The bytes of a frame lie in the window and are not copied. They hold until the next call.
 //! - What lies before a defect is delivered before the defect is reported.
-//! - A read asks for no more than the next record needs, so packets come out of a pipe as they
-//!   come in.
+//! - A read asks for no more than the next record needs, and several frames at once are those that
+//!   are in the window anyway, so packets come out of a pipe as they come in.
 //!
-//! **Layout.** `window` is bytes, `pcap` and `pcapng` say what the bytes are, this file joins
-//! them, `merge` joins files, `error` says what was wrong.
+//! **Layout.** `window` is bytes, `pcap` and `pcapng` say what the bytes are, `frames` is what was
+//! found in them, this file joins them, `merge` joins files, `error` says what was wrong.
 //!
 //! **Source.** draft-ietf-opsawg-pcap and draft-ietf-opsawg-pcapng. The file header and the
 //! formats' numbers come from the `pcap-parser` crate. Records and blocks are decoded here: they
@@ -27,6 +28,7 @@
 //! options would cost several times that), and it does not read the obsolete Packet Block.
 
 mod error;
+mod frames;
 mod merge;
 mod order;
 mod pcap;
@@ -39,32 +41,15 @@ use std::ops::Range;
 use std::path::Path;
 
 pub use error::{CaptureError, CaptureErrorKind, Part};
+pub use frames::{Frame, Frames, MAX_BATCH};
 pub use merge::Merge;
 pub use pcap::MAX_PACKET;
 pub use pcapng::{MAX_BLOCK, MAX_INTERFACES};
 
+use frames::{Ahead, Head};
 use pcap::Pcap;
 use pcapng::Pcapng;
 use window::Window;
-
-/// One captured packet. It borrows its bytes from the [`Capture`] it came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Frame<'a> {
-    /// When it was captured, in nanoseconds since the Unix epoch. Times outside of what the type
-    /// can hold are clamped. A Simple Packet Block has no time and takes that of the packet
-    /// before it in the file, or 0.
-    pub time_ns: u64,
-    /// What `bytes` begins with: a `LINKTYPE_` number of the tcpdump.org registry.
-    pub link_type: u32,
-    /// The bytes that were captured.
-    pub bytes: &'a [u8],
-    /// How long the packet was on the wire: at least `bytes.len()`, whatever the file says.
-    pub wire_len: u32,
-    /// The packet's number in its file, from 0.
-    pub index: u64,
-    /// Where its record or block begins in the file, after decompression.
-    pub offset: u64,
-}
 
 /// One capture file that is being read.
 #[derive(Debug)]
@@ -74,7 +59,7 @@ pub struct Capture {
     window: Window,
     format: Format,
     packets: u64,
-    head: Head,
+    ahead: Ahead,
 }
 
 #[derive(Debug)]
@@ -94,17 +79,6 @@ struct Record {
     /// Where the captured bytes are, counted from the beginning of the record.
     bytes: Range<usize>,
     size: usize,
-}
-
-/// The packet that was read last: a [`Frame`] whose bytes are a place in the window.
-#[derive(Debug, Default)]
-struct Head {
-    time_ns: u64,
-    link_type: u32,
-    wire_len: u32,
-    index: u64,
-    offset: u64,
-    place: Range<usize>,
 }
 
 impl Capture {
@@ -145,7 +119,7 @@ impl Capture {
                 window,
                 format,
                 packets: 0,
-                head: Head::default(),
+                ahead: Ahead::default(),
             }),
             Err(kind) => Err(CaptureError {
                 file: name,
@@ -161,8 +135,18 @@ impl Capture {
     /// The file is cut, damaged or cannot be read at the offset that the error names. There is
     /// nothing after an error: further calls return `Ok(None)`.
     pub fn next_frame(&mut self) -> Result<Option<Frame<'_>>, CaptureError> {
-        let more = self.advance()?;
-        Ok(more.then(|| self.frame()))
+        let more = self.look_ahead()?;
+        Ok(more.then(|| self.lend(1).next()).flatten())
+    }
+
+    /// The next packets: at least one, and at most [`MAX_BATCH`], of those that are in memory
+    /// already, so that nobody waits for the last of them. `Ok(None)` at the end.
+    ///
+    /// # Errors
+    /// As for [`Capture::next_frame`]. The packets before an error come first.
+    pub fn next_frames(&mut self) -> Result<Option<Frames<'_>>, CaptureError> {
+        let more = self.look_ahead()?;
+        Ok(more.then(|| self.lend(MAX_BATCH)))
     }
 
     /// What errors call the file: its path, as given.
@@ -184,53 +168,52 @@ impl Capture {
         self.window.consumed()
     }
 
-    /// Reads the next packet's record. => `false`: there is none, and [`Capture::frame`] must not
-    /// be asked.
-    fn advance(&mut self) -> Result<bool, CaptureError> {
-        let found = match &mut self.format {
-            Format::Pcap(pcap) => pcap.next_record(&mut self.window),
-            Format::Pcapng(pcapng) => pcapng.next_record(&mut self.window),
-            Format::Done => return Ok(false),
-        };
-        match found {
-            Ok(Some(record)) => {
-                self.take(record);
-                Ok(true)
-            }
+    /// Unless there are packets that were read and not lent: reads one, and takes as many more as
+    /// are in the window. => `false`: there is none.
+    fn look_ahead(&mut self) -> Result<bool, CaptureError> {
+        if !self.ahead.is_empty() {
+            return Ok(true);
+        }
+        self.ahead.clear();
+        match self.format.next_record(&mut self.window) {
+            Ok(Some(record)) => self.take(&record),
             Ok(None) => {
                 self.format = Format::Done;
-                Ok(false)
+                return Ok(false);
             }
-            Err(kind) => Err(self.fail(kind)),
+            Err(kind) => return Err(self.fail(kind)),
         }
+        self.window.hold(true);
+        while !self.ahead.is_full() {
+            // Whatever the window is too short for is asked again when it may be read further,
+            // and so is what is wrong.
+            let Ok(Some(record)) = self.format.next_record(&mut self.window) else {
+                break;
+            };
+            self.take(&record);
+        }
+        self.window.hold(false);
+        Ok(true)
     }
 
-    fn take(&mut self, record: Record) {
+    fn take(&mut self, record: &Record) {
         let offset = self.window.offset();
         let start = self.window.consume(record.size);
         let length = u32::try_from(record.bytes.len()).unwrap_or(u32::MAX);
-        self.head = Head {
+        self.ahead.push(Head {
             time_ns: record.time_ns,
             link_type: record.link_type,
             wire_len: record.wire_len.max(length),
             index: self.packets,
             offset,
             place: start + record.bytes.start..start + record.bytes.end,
-        };
+        });
         self.packets += 1;
     }
 
-    /// The packet that [`Capture::advance`] has read.
-    fn frame(&self) -> Frame<'_> {
-        let head = &self.head;
-        Frame {
-            time_ns: head.time_ns,
-            link_type: head.link_type,
-            bytes: self.window.place(&head.place),
-            wire_len: head.wire_len,
-            index: head.index,
-            offset: head.offset,
-        }
+    /// At most `limit` of the packets that were read ahead.
+    fn lend(&mut self, limit: usize) -> Frames<'_> {
+        Frames::new(&self.window, self.ahead.take(limit))
     }
 
     #[cold]
@@ -240,6 +223,18 @@ impl Capture {
             file: self.name.clone(),
             offset: self.window.offset(),
             kind,
+        }
+    }
+}
+
+impl Format {
+    /// Finds the next packet. => it is not consumed; `None` where the file ends.
+    #[inline]
+    fn next_record(&mut self, window: &mut Window) -> Result<Option<Record>, CaptureErrorKind> {
+        match self {
+            Format::Pcap(pcap) => pcap.next_record(window),
+            Format::Pcapng(pcapng) => pcapng.next_record(window),
+            Format::Done => Ok(None),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use ip_conntrack_link::{Capture, CaptureError};
+use ip_conntrack_link::{Capture, CaptureError, Frame};
 
 /// Both byte orders.
 pub(crate) const ORDERS: [Order; 2] = [Order::Little, Order::Big];
@@ -135,6 +135,19 @@ pub(crate) struct Packet {
     pub(crate) offset: u64,
 }
 
+impl Packet {
+    pub(crate) fn of(frame: &Frame<'_>) -> Packet {
+        Packet {
+            time_ns: frame.time_ns,
+            link_type: frame.link_type,
+            bytes: frame.bytes.to_vec(),
+            wire_len: frame.wire_len,
+            index: frame.index,
+            offset: frame.offset,
+        }
+    }
+}
+
 /// What a reader is said to be; yields bytes as given.
 pub(crate) fn capture(bytes: &[u8]) -> Result<Capture, CaptureError> {
     let size = bytes.len() as u64;
@@ -150,14 +163,7 @@ pub(crate) fn drain(mut capture: Capture) -> (Vec<Packet>, Option<CaptureError>)
     let mut packets = Vec::new();
     loop {
         match capture.next_frame() {
-            Ok(Some(frame)) => packets.push(Packet {
-                time_ns: frame.time_ns,
-                link_type: frame.link_type,
-                bytes: frame.bytes.to_vec(),
-                wire_len: frame.wire_len,
-                index: frame.index,
-                offset: frame.offset,
-            }),
+            Ok(Some(frame)) => packets.push(Packet::of(&frame)),
             Ok(None) => return (packets, None),
             Err(error) => {
                 let after = capture.next_frame().expect("an error is reported once");

@@ -1,7 +1,7 @@
 //! Several captures in the order of time.
 
 use crate::build::*;
-use ip_conntrack_link::{Capture, Merge};
+use ip_conntrack_link::{Capture, MAX_BATCH, Merge};
 
 /// A capture with a packet at each of these seconds.
 fn at(seconds: &[u32]) -> Vec<u8> {
@@ -17,17 +17,20 @@ fn merged(files: &[Vec<u8>]) -> Vec<(usize, Result<u32, String>)> {
     let captures: Vec<Capture> = files.iter().map(|file| capture(file).unwrap()).collect();
     let mut merge = Merge::new(captures);
     let mut seen = Vec::new();
-    while let Some(next) = merge.next_frame() {
-        seen.push(match next {
-            Ok((file, frame)) => {
-                let second = u32::from_be_bytes(frame.bytes.try_into().unwrap());
-                assert_eq!(frame.time_ns, u64::from(second) * 1_000_000_000);
-                (file, Ok(second))
+    while let Some(next) = merge.next_frames() {
+        match next {
+            Ok((file, frames)) => {
+                assert!((1..=MAX_BATCH).contains(&frames.len()));
+                seen.extend(frames.map(|frame| {
+                    let second = u32::from_be_bytes(frame.bytes.try_into().unwrap());
+                    assert_eq!(frame.time_ns, u64::from(second) * 1_000_000_000);
+                    (file, Ok(second))
+                }));
             }
-            Err((file, error)) => (file, Err(error.to_string())),
-        });
+            Err((file, error)) => seen.push((file, Err(error.to_string()))),
+        }
     }
-    assert!(merge.next_frame().is_none(), "the end is no end");
+    assert!(merge.next_frames().is_none(), "the end is no end");
     seen
 }
 
@@ -93,7 +96,7 @@ fn an_error_ends_its_file_and_no_other() {
 fn captures_are_known_by_their_place() {
     let files = [at(&[1]), at(&[2, 3])];
     let mut merge = Merge::new(files.iter().map(|file| capture(file).unwrap()).collect());
-    while merge.next_frame().is_some() {}
+    while merge.next_frames().is_some() {}
     let consumed: Vec<_> = merge.captures().iter().map(Capture::consumed).collect();
     assert_eq!(consumed, [44, 64]);
 }

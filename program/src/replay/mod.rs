@@ -3,7 +3,13 @@
 //! Packets are read in the order of time, run through a tracker whose clock is the capture's, and
 //! what was asked for is printed. Whatever a capture has that is not right is said on stderr, with
 //! file and offset, and everything readable is tracked all the same.
+//!
+//! *Batches.* Packets that are in memory together go to the tracker together, so that it can fetch the
+//! entries of all of them at once. What ran out is collected before each batch, and a batch ends before
+//! anything else can fall due. So the table, the events and their order are what they would be if time
+//! were told before each packet; how the bytes came, and so how long the batches are, cannot be seen.
 
+mod batch;
 mod notes;
 mod printer;
 mod progress;
@@ -11,12 +17,14 @@ mod progress;
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
+use std::time::Duration;
 
-use ip_conntrack::{Config, Conntrack, EventKind, LinkType, Packet, Reason, Time, Verdict};
-use ip_conntrack_link::{Capture, Frame, Merge};
+use ip_conntrack::{Config, Conntrack, EventKind, LinkType, Reason, Time, Verdict};
+use ip_conntrack_link::{Capture, Frame, Frames, MAX_BATCH, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};
 use crate::say;
+use batch::Batch;
 use notes::Notes;
 use printer::Printer;
 use progress::Progress;
@@ -85,12 +93,17 @@ struct Run<'a> {
     printer: Printer<'a>,
     /// When the table is wanted, known with the first packet.
     until: Option<Time>,
+    /// Whether nothing is over as soon as it begins.
+    all_last: bool,
+    /// Files and their link types that cannot be read.
+    unknown_links: HashSet<(usize, u32)>,
     packets: u64,
 }
 
 impl<'a> Run<'a> {
     fn new(arguments: &'a Replay, config: Config) -> Run<'a> {
         let seed = arguments.seed.unwrap_or_else(random_seed);
+        let all_last = batch::all_last(&config);
         let mut conntrack = Conntrack::new(config, seed);
         if arguments.events {
             conntrack.set_event_capacity(EVENTS_AT_ONCE);
@@ -101,6 +114,8 @@ impl<'a> Run<'a> {
             notes: Notes::default(),
             printer: Printer::new(arguments),
             until: None,
+            all_last,
+            unknown_links: HashSet::new(),
             packets: 0,
         }
     }
@@ -109,19 +124,14 @@ impl<'a> Run<'a> {
     fn play(&mut self, captures: Vec<Capture>) -> io::Result<bool> {
         let names: Vec<String> = captures.iter().map(|c| c.name().to_owned()).collect();
         let mut progress = Progress::new(&captures);
-        let mut unknown_links = HashSet::new();
         let mut merge = Merge::new(captures);
         let mut sound = true;
         loop {
-            match merge.next_frame() {
+            match merge.next_frames() {
                 None => break,
-                Some(Ok((file, frame))) => {
-                    let link = LinkType::from_number(frame.link_type);
-                    if link.is_none() && unknown_links.insert((file, frame.link_type)) {
-                        notes::unknown_link(&names[file], &frame);
-                        sound = false;
-                    }
-                    if !self.take(&names[file], link, &frame)? {
+                Some(Ok((number, frames))) => {
+                    let file = (number, names[number].as_str());
+                    if !self.take(file, frames)? {
                         break;
                     }
                 }
@@ -133,32 +143,53 @@ impl<'a> Run<'a> {
             progress.show(self.packets, merge.captures());
         }
         progress.finish();
-        Ok(sound)
+        Ok(sound && self.unknown_links.is_empty())
     }
 
-    /// One frame. Returns whether the next one is wanted.
-    fn take(&mut self, file: &str, link: Option<LinkType>, frame: &Frame<'_>) -> io::Result<bool> {
-        let now = Time::from_nanos(frame.time_ns);
-        let until = *self.until.get_or_insert(match self.arguments.at {
-            Moment::End => Time::from_nanos(u64::MAX),
-            Moment::After(nanos) => Time::from_nanos(frame.time_ns.saturating_add(nanos)),
-        });
-        if now > until {
-            return Ok(false);
+    /// Frames of one file, which has a number and a name. Returns whether more are wanted.
+    fn take(&mut self, file: (usize, &str), mut frames: Frames<'_>) -> io::Result<bool> {
+        while let Some(first) = frames.clone().next() {
+            let is_known = LinkType::from_number(first.link_type).is_some();
+            if !is_known && self.unknown_links.insert((file.0, first.link_type)) {
+                notes::unknown_link(file.1, &first);
+            }
+            let now = Time::from_nanos(first.time_ns);
+            let until = self.until(now);
+            if now > until {
+                return Ok(false);
+            }
+            self.advance(now)?;
+            let ends = self.batch_ends(until);
+            let batch = Batch::gather(frames.clone(), self.conntrack.now(), ends);
+            let mut verdicts = [Verdict::default(); MAX_BATCH];
+            let count = batch.track(&mut self.conntrack, &mut verdicts);
+            for (frame, verdict) in frames.by_ref().take(count).zip(&verdicts) {
+                self.tell(file.1, &frame, verdict)?;
+            }
+            self.print_events()?;
         }
-        self.notes.clock(file, frame);
-        self.advance(now)?;
-        let parsed = match link {
-            Some(link) => Packet::parse_cut(link, frame.bytes, frame.wire_len as usize),
-            None => Err(Reason::LinkType),
-        };
-        let verdict = match parsed {
-            Ok(packet) => self.conntrack.track(&packet, now),
-            Err(reason) => self.conntrack.skip(reason),
-        };
-        self.tell(&verdict, now)?;
-        self.packets += 1;
         Ok(true)
+    }
+
+    /// The last moment that is asked for.
+    fn until(&mut self, now: Time) -> Time {
+        *self.until.get_or_insert(match self.arguments.at {
+            Moment::End => Time::MAX,
+            Moment::After(nanos) => now.plus(Duration::from_nanos(nanos)),
+        })
+    }
+
+    /// The moment before which a batch must end that begins now: the first at which something may
+    /// have run out, be it there already or made by the batch itself.
+    fn batch_ends(&self, until: Time) -> Time {
+        let now = self.conntrack.now();
+        let soonest = if self.all_last {
+            batch::next_tick(now)
+        } else {
+            now
+        };
+        let due = self.conntrack.next_deadline().unwrap_or(Time::MAX);
+        due.min(soonest).min(until.plus(Duration::from_nanos(1)))
     }
 
     /// Collects what ran out, telling events as they come.
@@ -172,14 +203,16 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn tell(&mut self, verdict: &Verdict, now: Time) -> io::Result<()> {
+    fn tell(&mut self, file: &str, frame: &Frame<'_>, verdict: &Verdict) -> io::Result<()> {
+        self.notes.clock(file, frame);
         if verdict.reason == Some(Reason::TableFull) {
-            self.notes.table_full(now);
+            self.notes.table_full(Time::from_nanos(frame.time_ns));
         }
         if self.arguments.verdicts {
             self.printer.verdict(self.packets, verdict)?;
         }
-        self.print_events()
+        self.packets += 1;
+        Ok(())
     }
 
     fn print_events(&mut self) -> io::Result<()> {

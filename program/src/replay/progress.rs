@@ -8,6 +8,8 @@ const PACKETS_PER_LOOK: u64 = 4096;
 
 pub(super) struct Progress {
     bar: ProgressBar,
+    /// Packets at which the files are looked at next.
+    next_look: u64,
 }
 
 impl Progress {
@@ -23,11 +25,12 @@ impl Progress {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        Progress { bar }
+        Progress { bar, next_look: 0 }
     }
 
-    pub(super) fn show(&self, packets: u64, captures: &[Capture]) {
-        if packets.is_multiple_of(PACKETS_PER_LOOK) && !self.bar.is_hidden() {
+    pub(super) fn show(&mut self, packets: u64, captures: &[Capture]) {
+        if packets >= self.next_look && !self.bar.is_hidden() {
+            self.next_look = packets + PACKETS_PER_LOOK;
             self.bar
                 .set_position(captures.iter().map(Capture::consumed).sum());
         }

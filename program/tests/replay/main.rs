@@ -7,6 +7,7 @@
 // A test fails by panicking, and so do the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod batches;
 mod bench;
 mod build;
 mod checksums;
