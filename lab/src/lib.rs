@@ -8,6 +8,7 @@
 
 #![forbid(unsafe_code)]
 
+pub mod bench;
 pub mod craft;
 pub mod duel;
 pub mod entry;
