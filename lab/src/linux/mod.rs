@@ -24,7 +24,7 @@ use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
 use crate::entry::{Ends, Entry};
 use netlink::{ACK, Attributes, Message, Netlink};
-use table::Table;
+pub(crate) use table::Table;
 pub use table::{Event, EventKind};
 
 /// What the kernel did with one packet.
@@ -302,7 +302,7 @@ pub fn prepare() -> Result<(), String> {
 }
 
 /// Puts the calling thread into a network namespace of its own.
-fn enter() -> Result<(), String> {
+pub(crate) fn enter() -> Result<(), String> {
     unshare(CloneFlags::CLONE_NEWNET).map_err(|error| format!("no network namespace: {error}"))
 }
 
@@ -320,12 +320,12 @@ fn tun(name: &str) -> Result<SyncDevice, String> {
     Ok(device)
 }
 
-fn set(name: &str, value: &str) -> Result<(), String> {
+pub(crate) fn set(name: &str, value: &str) -> Result<(), String> {
     let file = format!("/proc/sys/{name}");
     fs::write(&file, value).map_err(|error| format!("{file}: {error}"))
 }
 
-fn run(program: &str, arguments: &[&str], input: &str) -> Result<(), String> {
+pub(crate) fn run(program: &str, arguments: &[&str], input: &str) -> Result<(), String> {
     let mut child = Command::new(program)
         .args(arguments)
         .stdin(Stdio::piped())

@@ -52,12 +52,12 @@ pub enum EventKind {
 }
 
 /// Requests to the kernel's table.
-pub(super) struct Table {
+pub(crate) struct Table {
     netlink: Netlink,
 }
 
 impl Table {
-    pub(super) fn new() -> io::Result<Table> {
+    pub(crate) fn new() -> io::Result<Table> {
         Ok(Table {
             netlink: Netlink::requester()?,
         })
@@ -89,13 +89,13 @@ impl Table {
     }
 
     /// Deletes everything.
-    pub(super) fn flush(&mut self) -> io::Result<()> {
+    pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut message = Message::new(DELETE, ACK, 0, 0);
         self.netlink.request(&mut message, |_| ())
     }
 
     /// Everything that has not run out.
-    pub(super) fn dump(&mut self) -> io::Result<Vec<Entry>> {
+    pub(crate) fn dump(&mut self) -> io::Result<Vec<Entry>> {
         let mut entries = Vec::new();
         let mut message = Message::new(GET, DUMP, 0, 0);
         self.netlink.request(&mut message, |answer| {
@@ -105,7 +105,7 @@ impl Table {
     }
 
     /// Counters by attribute number, summed over all CPUs.
-    pub(super) fn stats(&mut self) -> io::Result<[u64; 16]> {
+    pub(crate) fn stats(&mut self) -> io::Result<[u64; 16]> {
         let mut sums = [0; 16];
         let mut message = Message::new(GET_STATS_CPU, DUMP, 0, 0);
         self.netlink.request(&mut message, |answer| {
