@@ -9,7 +9,7 @@
 //!
 //! *Groups.* Requests of a group follow each other closely: a request that misses the TLB holds up what
 //! comes after it, and only those that are close together have their page walks at the same time. A
-//! core has about sixteen requests open at once; six packets, with two lines each, leave some.
+//! core has about sixteen requests open at once, of which five packets take ten.
 //!
 //! *Invariant.* Only the last step changes anything, or believes anything about the table: the result
 //! is that of [`Conntrack::track_in`] for one packet after the other. A glance is where the entry
@@ -20,7 +20,8 @@ use crate::conntrack::Conntrack;
 use crate::hash::{Key, Probe};
 use crate::index::Glance;
 use crate::look::Look;
-use crate::packet::{self, LinkType, Packet, Segment};
+use crate::packet::{LinkType, Packet, Plain};
+use crate::prefetch;
 use crate::slab::NONE;
 use crate::time::Time;
 use crate::tuple::{Addresses, Direction, Zone, ZoneDirections};
@@ -28,7 +29,7 @@ use crate::usual::Guess;
 use crate::verdict::Verdict;
 
 /// Packets that go through a step together.
-const GROUP: usize = 6;
+const GROUP: usize = 5;
 
 /// A frame that arrived.
 #[derive(Clone, Copy, Debug)]
@@ -101,6 +102,9 @@ impl Conntrack {
         let mut lanes = [[EMPTY; GROUP]; 4];
         for turn in 0..groups + 3 {
             let group = |number: usize| number * GROUP..((number + 1) * GROUP).min(count);
+            for arrival in &arrivals[group(turn + 1).start.min(count)..group(turn + 1).end] {
+                prefetch::line(arrival.bytes, 0);
+            }
             if turn < groups {
                 self.enter_group(zone, &arrivals[group(turn)], &mut lanes[turn % 4]);
             }
@@ -136,6 +140,9 @@ impl Conntrack {
         }
         for lane in lanes {
             self.table.slab.expect(lane.place);
+            if !lane.packet.is_v4() {
+                self.table.slab.expect_wide(lane.place);
+            }
         }
     }
 
@@ -238,42 +245,51 @@ impl Conntrack {
     /// The first step of one frame: what most frames are, first.
     #[inline(always)]
     fn enter<'a>(&self, zone: Zone, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
-        let frame = Segment {
-            bytes: arrival.bytes,
-            len: arrival.wire_len.max(arrival.bytes.len()),
-        };
-        match packet::plain_v4(arrival.link, frame) {
-            Some(packet) => self.enter_packet(zone, packet, lane),
-            None => self.enter_other(zone, arrival, lane),
+        let id = zone.id_of(Direction::Original);
+        match Plain::read(arrival.link, arrival.bytes, arrival.wire_len) {
+            Some(plain) if !Look::has_wrong_checksum(&plain.packet, &self.config) => {
+                let Plain {
+                    packet, src, dst, ..
+                } = plain;
+                let hasher = &self.table.hasher;
+                let probe = hasher.probe_ports(src, dst, packet.protocol, plain.ports, id);
+                self.expect(packet, &probe, lane);
+            }
+            _ => self.enter_other(id, arrival, lane),
         }
     }
 
     #[inline(never)]
-    fn enter_other<'a>(&self, zone: Zone, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
-        match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
-            Ok(packet) => self.enter_packet(zone, packet, lane),
-            Err(_) => lane.kind = Kind::Skip,
+    fn enter_other<'a>(&self, zone: u16, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
+        let Ok(packet) = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) else {
+            lane.kind = Kind::Skip;
+            return;
+        };
+        let parts = packet.parts();
+        match parts {
+            Ok(parts) if !Look::is_odd(&packet, &self.config) => {
+                let hasher = &self.table.hasher;
+                let probe = hasher.probe(packet.addresses(), packet.protocol, parts, zone);
+                self.expect(packet, &probe, lane);
+            }
+            _ => {
+                lane.packet = packet;
+                lane.kind = Kind::Other;
+            }
         }
     }
 
+    /// Notes what a lane looks for.
     #[inline(always)]
-    fn enter_packet<'a>(&self, zone: Zone, packet: Packet<'a>, lane: &mut Lane<'a>) {
+    fn expect<'a>(&self, packet: Packet<'a>, probe: &Probe, lane: &mut Lane<'a>) {
         lane.packet = packet;
-        lane.kind = Kind::Other;
-        if Look::is_odd(&packet, &self.config) {
-            return;
-        }
-        let Ok(parts) = packet.parts() else { return };
-        let id = zone.id_of(Direction::Original);
-        let hasher = &self.table.hasher;
-        let probe = hasher.probe(packet.addresses(), packet.protocol, parts, id);
-        lane.place = self.table.home(probe.hash);
         lane.ends = probe.key.ends;
         lane.parts = probe.key.parts;
         lane.hash = probe.hash;
+        lane.place = self.table.home(probe.hash);
+        lane.kind = Kind::Own;
         lane.flipped = probe.flipped;
         lane.mirrored = probe.mirrored;
-        lane.kind = Kind::Own;
     }
 }
 

@@ -77,7 +77,7 @@ impl Conntrack {
             Step::Keep(_) | Step::Delete | Step::Reopen => 0,
         };
         account(&mut entry, Direction::Original, packet);
-        if self.is_full() && !self.table.has_victim() {
+        if !self.table.has_victim() && self.is_full() {
             return Err(Reason::TableFull);
         }
         Ok(Unconfirmed {
@@ -222,7 +222,7 @@ impl Conntrack {
             verdict.state = entry.proto.progress();
         }
         self.move_some();
-        let Ok(slot) = self.table.insert(entry, probe.key, extra, now) else {
+        let Ok(slot) = self.table.insert(entry, probe.key, probe.hash, extra, now) else {
             return self.refuse(Reason::ChainTooLong);
         };
         let start = self.config.flag(Knob::Timestamp).then_some(now);

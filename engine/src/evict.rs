@@ -6,19 +6,89 @@
 //!
 //! The place moves on behind each victim, and the slot freed last is used again first, so under a
 //! flood the victims go round the table: about the oldest goes first.
+//!
+//! *Ahead.* An entry that is evicted has long left the cache, and so has its bucket of the index. So
+//! the next few victims are chosen in advance and what their removal needs is asked for; one that was
+//! answered meanwhile is passed over when its turn comes.
 
 use alloc::vec::Vec;
 
+/// Victims that are chosen in advance.
+const AHEAD: usize = 8;
+
+/// A set of slots, and those of them that go next.
+#[derive(Debug, Default)]
+pub(crate) struct Victims {
+    set: SlotSet,
+    queue: [u32; AHEAD],
+    /// The place of the first, and how many there are.
+    first: usize,
+    queued: usize,
+}
+
+impl Victims {
+    pub(crate) fn insert(&mut self, slot: u32) {
+        self.set.insert(slot);
+    }
+
+    pub(crate) fn remove(&mut self, slot: u32) {
+        self.set.remove(slot);
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.set.len == 0
+    }
+
+    /// Makes room for slots below this number.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        self.set.reserve(slots);
+    }
+
+    /// The next to go; it stays in the set until it is removed.
+    pub(crate) fn next(&mut self) -> Option<u32> {
+        for _ in 0..=AHEAD {
+            while self.queued < AHEAD.min(self.set.len) {
+                let slot = self.set.next()?;
+                self.queue[(self.first + self.queued) % AHEAD] = slot;
+                self.queued += 1;
+            }
+            if self.queued == 0 {
+                return None;
+            }
+            let slot = self.queue[self.first];
+            self.first = (self.first + 1) % AHEAD;
+            self.queued -= 1;
+            if self.set.contains(slot) {
+                return Some(slot);
+            }
+        }
+        None
+    }
+
+    /// The one that goes after so many others.
+    pub(crate) const fn after(&self, others: usize) -> Option<u32> {
+        if others < self.queued {
+            return Some(self.queue[(self.first + others) % AHEAD]);
+        }
+        None
+    }
+}
+
 /// A set of slots.
 #[derive(Debug, Default)]
-pub(crate) struct SlotSet {
+struct SlotSet {
     /// `levels[0]` has a bit a slot, each next level a bit for each word below that is not 0.
     levels: [Vec<u64>; 3],
     hand: usize,
+    len: usize,
 }
 
 impl SlotSet {
-    pub(crate) fn insert(&mut self, slot: u32) {
+    fn insert(&mut self, slot: u32) {
+        if self.contains(slot) {
+            return;
+        }
+        self.len += 1;
         let mut bit = slot as usize;
         for level in &mut self.levels {
             let word = bit / 64;
@@ -30,7 +100,24 @@ impl SlotSet {
         }
     }
 
-    pub(crate) fn remove(&mut self, slot: u32) {
+    fn contains(&self, slot: u32) -> bool {
+        let word = self.levels[0].get(slot as usize / 64);
+        word.is_some_and(|word| word >> (slot % 64) & 1 != 0)
+    }
+
+    fn reserve(&mut self, slots: usize) {
+        let mut words = slots;
+        for level in &mut self.levels {
+            words = words.div_ceil(64);
+            level.reserve_exact(words.saturating_sub(level.len()));
+        }
+    }
+
+    fn remove(&mut self, slot: u32) {
+        if !self.contains(slot) {
+            return;
+        }
+        self.len -= 1;
         let mut bit = slot as usize;
         for level in &mut self.levels {
             let Some(word) = level.get_mut(bit / 64) else {
@@ -45,16 +132,12 @@ impl SlotSet {
     }
 
     /// The next member, going round; the one after it is next in turn.
-    pub(crate) fn next(&mut self) -> Option<u32> {
+    fn next(&mut self) -> Option<u32> {
         let found = self
             .at_or_after(self.hand)
             .or_else(|| self.at_or_after(0))?;
         self.hand = found + 1;
         Some(found as u32)
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.levels[2].iter().all(|word| *word == 0)
     }
 
     fn at_or_after(&self, start: usize) -> Option<usize> {
@@ -88,8 +171,9 @@ impl SlotSet {
 
 #[cfg(test)]
 mod tests {
-    use super::SlotSet;
+    use super::{SlotSet, Victims};
     use alloc::collections::BTreeSet;
+    use alloc::vec::Vec;
 
     #[test]
     fn members_are_handed_out_in_turn_and_around() {
@@ -121,7 +205,7 @@ mod tests {
             }
             let start = set.hand as u32;
             let expected = model.range(start..).next().or_else(|| model.iter().next());
-            assert_eq!(set.is_empty(), model.is_empty());
+            assert_eq!(set.len, model.len());
             assert_eq!(set.next(), expected.copied());
         }
     }
@@ -131,7 +215,31 @@ mod tests {
         let mut set = SlotSet::default();
         set.insert(3);
         set.remove(3);
-        assert!(set.is_empty());
+        assert_eq!(set.len, 0);
         assert_eq!(set.next(), None);
+    }
+
+    #[test]
+    fn a_victim_that_was_spared_meanwhile_is_passed_over() {
+        let mut victims = Victims::default();
+        (0..20).for_each(|slot| victims.insert(slot));
+        assert_eq!(victims.next(), Some(0));
+        victims.remove(0);
+        assert_eq!(victims.after(0), Some(1));
+        (1..12).for_each(|slot| victims.remove(slot));
+        assert_eq!(victims.next(), Some(12));
+    }
+
+    #[test]
+    fn all_members_go_in_turn_and_none_twice() {
+        let mut victims = Victims::default();
+        (0..30).for_each(|slot| victims.insert(slot));
+        let mut gone = Vec::new();
+        while let Some(slot) = victims.next() {
+            victims.remove(slot);
+            gone.push(slot);
+        }
+        assert_eq!(gone, (0..30).collect::<Vec<u32>>());
+        assert!(victims.is_empty());
     }
 }

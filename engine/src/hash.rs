@@ -66,7 +66,6 @@ impl Hasher {
     }
 
     /// What to look up for a packet.
-    #[inline(always)]
     pub(crate) fn probe(
         &self,
         addresses: Addresses,
@@ -74,32 +73,45 @@ impl Hasher {
         parts: (u16, u16),
         zone: u16,
     ) -> Probe {
-        let (src, dst) = match addresses {
-            Addresses::V4 { src, dst } => (src, dst),
-            Addresses::V6 { src, dst } => return self.probe_wide(src, dst, protocol, parts, zone),
-        };
+        match addresses {
+            Addresses::V6 { src, dst } => self.probe_wide(src, dst, protocol, parts, zone),
+            Addresses::V4 { src, dst } if !protocol.is_icmp() => {
+                self.probe_ports(src, dst, protocol, parts, zone)
+            }
+            Addresses::V4 { src, dst } => {
+                let (flipped, (first, second)) = orient_icmp(protocol, parts);
+                let (a, b) = if flipped { (dst, src) } else { (src, dst) };
+                let key = Key {
+                    ends: u64::from(a) << 32 | u64::from(b),
+                    parts: pack(first, second, zone, protocol, 4),
+                    wide: None,
+                };
+                self.probe_of(key, flipped, false)
+            }
+        }
+    }
+
+    /// The same for IPv4 and what is no ICMP.
+    #[inline(always)]
+    pub(crate) fn probe_ports(
+        &self,
+        src: u32,
+        dst: u32,
+        protocol: Protocol,
+        (src_port, dst_port): (u16, u16),
+        zone: u16,
+    ) -> Probe {
         // Each end as one number, by which they are put in order.
-        let [mut a, mut b] = [(src, parts.0), (dst, parts.1)]
-            .map(|(address, part)| u64::from(address) << 16 | u64::from(part));
-        let mut flipped = a > b;
-        if flipped {
-            (a, b) = (b, a);
-        }
-        let (mut first, mut second) = (a as u16, b as u16);
-        if protocol.is_icmp() {
-            (flipped, (first, second)) = orient_icmp(protocol, parts);
-            (a, b) = match flipped {
-                true => (u64::from(dst) << 16, u64::from(src) << 16),
-                false => (u64::from(src) << 16, u64::from(dst) << 16),
-            };
-        }
-        let (a, b) = (a >> 16, b >> 16);
+        let src = u64::from(src) << 16 | u64::from(src_port);
+        let dst = u64::from(dst) << 16 | u64::from(dst_port);
+        let flipped = src > dst;
+        let (a, b) = (src.min(dst), src.max(dst));
         let key = Key {
-            ends: a << 32 | b,
-            parts: pack(first, second, zone, protocol, 4),
+            ends: a >> 16 << 32 | b >> 16,
+            parts: pack(a as u16, b as u16, zone, protocol, 4),
             wide: None,
         };
-        self.probe_of(key, flipped, a == b && first == second)
+        self.probe_of(key, flipped, a == b)
     }
 
     #[inline(never)]
@@ -121,22 +133,24 @@ impl Hasher {
             parts: pack(first, second, zone, protocol, 6),
             wide: Some(pair),
         };
-        self.probe_of(key, flipped, src == dst && first == second)
+        let is_mirrored = src == dst && first == second && !protocol.is_icmp();
+        self.probe_of(key, flipped, is_mirrored)
     }
 
-    #[inline]
-    fn probe_of(&self, key: Key, flipped: bool, same: bool) -> Probe {
+    /// `mirrored`: both ends are equal, and not by who asks.
+    #[inline(always)]
+    fn probe_of(&self, key: Key, flipped: bool, mirrored: bool) -> Probe {
         Probe {
             key,
             hash: self.words(key.ends, key.parts),
             flipped,
-            mirrored: same && !key.protocol().is_icmp(),
+            mirrored,
         }
     }
 }
 
 /// Both parts, zone, protocol and family in one word.
-#[inline]
+#[inline(always)]
 const fn pack(first: u16, second: u16, zone: u16, protocol: Protocol, family: u64) -> u64 {
     (first as u64) << 48
         | (second as u64) << 32

@@ -30,13 +30,19 @@ impl Look {
         packet.is_fragment()
             || packet.unusable.is_some()
             || packet.protocol.is_icmp()
-            || has_wrong_checksum(packet, config)
+            || Look::has_wrong_checksum(packet, config)
+    }
+
+    /// Of the IP header; only that of IPv4 has one.
+    #[inline(always)]
+    pub(crate) fn has_wrong_checksum(packet: &Packet<'_>, config: &Config) -> bool {
+        packet.is_v4() && config.flag(Knob::Checksum) && !checksum::is_right(packet.ip_header())
     }
 
     /// Looks at a packet as it arrived.
     #[inline(always)]
     pub(crate) fn at(packet: &Packet<'_>, zone: Zone, config: &Config, hasher: &Hasher) -> Look {
-        if has_wrong_checksum(packet, config) {
+        if Look::has_wrong_checksum(packet, config) {
             return Look::Refused(Reason::IpChecksum);
         }
         match packet.fragment() {
@@ -74,10 +80,4 @@ impl Look {
             Err(reason) => Look::Refused(reason),
         }
     }
-}
-
-/// Only IPv4 headers have one.
-#[inline(always)]
-fn has_wrong_checksum(packet: &Packet<'_>, config: &Config) -> bool {
-    packet.is_v4() && config.flag(Knob::Checksum) && !checksum::is_right(packet.ip_header())
 }

@@ -20,8 +20,8 @@ pub(crate) const NONE: u32 = u32::MAX;
 /// Entries in a chunk: 2 MiB of them.
 const CHUNK: usize = 1 << 14;
 
-/// Chunks to reserve in advance, at most: 2 GiB of addresses, not of memory.
-const RESERVED_AT_MOST: usize = 1 << 10;
+/// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
+pub(crate) const RESERVED_AT_MOST: u32 = 1 << 24;
 
 /// What only some entries of a chunk have.
 #[derive(Debug, Default)]
@@ -55,7 +55,7 @@ impl Slab {
     /// Wants room for `slots` entries in all, or for as many as may be needed soon. It is for
     /// [`reserve_some`](Slab::reserve_some) to get it.
     pub(crate) fn want(&mut self, slots: u32) {
-        self.wanted = (slots as usize).div_ceil(CHUNK).min(RESERVED_AT_MOST);
+        self.wanted = (slots.min(RESERVED_AT_MOST) as usize).div_ceil(CHUNK);
     }
 
     /// Reserves one more chunk, if more are wanted. Returns whether that was so.

@@ -21,10 +21,10 @@ use alloc::vec::Vec;
 
 use crate::connection::{Connection, Status};
 use crate::entry::Entry;
-use crate::evict::SlotSet;
+use crate::evict::Victims;
 use crate::hash::{Hasher, Key, Probe};
 use crate::index::{Full, Glance, Index, PLACES};
-use crate::slab::Slab;
+use crate::slab::{RESERVED_AT_MOST, Slab};
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
@@ -61,8 +61,8 @@ pub(crate) struct Table {
     /// An index that is being replaced, and how many of its buckets are left to be moved.
     old_index: Option<(Index, usize)>,
     wheel: Wheel,
-    unanswered: SlotSet,
-    unassured: SlotSet,
+    unanswered: Victims,
+    unassured: Victims,
     extras: BTreeMap<u32, Extra>,
     /// Entries for which a new index had no place.
     homeless: Vec<u32>,
@@ -76,19 +76,28 @@ impl Table {
         let mut slab = Slab::new();
         slab.want(max);
         while slab.reserve_some() {}
-        Table {
+        let mut table = Table {
             slab,
             hasher,
             index: Index::new(buckets_for(max, buckets)),
             old_index: None,
             wheel: Wheel::new(),
-            unanswered: SlotSet::default(),
-            unassured: SlotSet::default(),
+            unanswered: Victims::default(),
+            unassured: Victims::default(),
             extras: BTreeMap::new(),
             homeless: Vec::new(),
             len: 0,
             keys: 0,
-        }
+        };
+        table.reserve_victims(max);
+        table
+    }
+
+    /// For as many entries as the slab reserves at most.
+    fn reserve_victims(&mut self, max: u32) {
+        let slots = max.min(RESERVED_AT_MOST) as usize;
+        self.unanswered.reserve(slots);
+        self.unassured.reserve(slots);
     }
 
     /// Entries, those included that ran out and are not collected yet.
@@ -182,11 +191,12 @@ impl Table {
         (reply.key == *key && reply.flipped == probe.flipped).then_some(Direction::Reply)
     }
 
-    /// Puts in an entry that is not there.
+    /// Puts in an entry that is not there; `hash` is its key's.
     pub(crate) fn insert(
         &mut self,
         mut entry: Entry,
         key: Key,
+        hash: u64,
         extra: Option<Extra>,
         now: Time,
     ) -> Result<u32, Full> {
@@ -204,9 +214,9 @@ impl Table {
             entry.bits |= Entry::TWO_KEYS;
         }
         let slot = self.slab.insert(entry).ok_or(Full)?;
-        if self.add_keys(slot, key, reply).is_err() {
+        if self.add_keys(slot, hash, reply).is_err() {
             self.resize(self.index.buckets() * 2);
-            if let Err(full) = self.add_keys(slot, key, reply) {
+            if let Err(full) = self.add_keys(slot, hash, reply) {
                 self.slab.remove(slot);
                 return Err(full);
             }
@@ -224,8 +234,7 @@ impl Table {
         Ok(slot)
     }
 
-    fn add_keys(&mut self, slot: u32, key: Key, reply: Option<ReplyKey>) -> Result<(), Full> {
-        let hash = self.hash_of(key);
+    fn add_keys(&mut self, slot: u32, hash: u64, reply: Option<ReplyKey>) -> Result<(), Full> {
         self.index.insert(hash, slot)?;
         if let Some(reply) = reply {
             let reply_hash = self.hash_of(reply.key);
@@ -320,7 +329,32 @@ impl Table {
 
     /// An entry to evict: unanswered ones before answered ones, about the oldest first.
     pub(crate) fn victim(&mut self) -> Option<u32> {
-        self.unanswered.next().or_else(|| self.unassured.next())
+        /// Half of those that are chosen in advance: by then an entry has come from memory.
+        const SOON: usize = 3;
+        let victims = match self.unanswered.is_empty() {
+            true => &mut self.unassured,
+            false => &mut self.unanswered,
+        };
+        let victim = victims.next();
+        let (last, soon) = (victims.after(2 * SOON), victims.after(SOON));
+        if let Some(last) = last {
+            self.slab.expect(last);
+        }
+        if let Some(soon) = soon {
+            self.expect_removal(soon);
+        }
+        victim
+    }
+
+    /// Asks memory for what the removal of an entry changes beside it.
+    fn expect_removal(&self, slot: u32) {
+        let Some(entry) = self.slab.get(slot) else {
+            return;
+        };
+        self.index
+            .expect(self.index.home(self.hasher.words(entry.ends, entry.parts)));
+        self.slab.expect(entry.prev);
+        self.slab.expect(entry.next);
     }
 
     pub(crate) fn has_victim(&self) -> bool {
@@ -367,6 +401,7 @@ impl Table {
     /// that follow.
     pub(crate) fn reserve(&mut self, max: u32, places: usize) {
         self.slab.want(max);
+        self.reserve_victims(max);
         let keys = u32::try_from(self.keys).unwrap_or(u32::MAX);
         let wanted = buckets_for(max.max(keys), places);
         if wanted != self.index.buckets() {

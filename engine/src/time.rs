@@ -56,9 +56,13 @@ impl Time {
     /// This moment moved by a timeout, in seconds.
     #[inline(always)]
     pub(crate) const fn plus_timeout(self, secs: i32) -> Time {
-        // 2³¹ seconds are fewer nanoseconds than 2⁶³.
+        // 2³¹ seconds are fewer nanoseconds than 2⁶², so up to there (the year 2116) nothing overflows.
         let nanos = secs as i64 * SECOND as i64;
-        Time(self.0.saturating_add_signed(nanos))
+        if self.0 >> 62 != 0 {
+            return Time(self.0.saturating_add_signed(nanos));
+        }
+        let moment = self.0 as i64 + nanos;
+        Time(if moment < 0 { 0 } else { moment as u64 })
     }
 
     /// This moment moved forward by `duration`.

@@ -49,15 +49,16 @@ impl Class {
 
 /// What became of one packet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(C)]
 pub struct Verdict {
     /// What to do with it.
     pub action: Action,
     /// How rules see it.
     pub class: Class,
-    /// Its direction in the connection; [`Direction::Original`] where there is none.
-    pub direction: Direction,
     /// Why it was refused, dropped or left without effect.
     pub reason: Option<Reason>,
+    /// Its direction in the connection; [`Direction::Original`] where there is none.
+    pub direction: Direction,
     /// The state that the packet moved its connection to, if it moved it.
     pub state: Option<ProtocolState>,
     /// The entry it belongs to, if that is still in the table.

@@ -16,8 +16,14 @@ struct Cli {
     command: Command,
 }
 
+/// The table is read at random, so its pages should be large.
+#[global_allocator]
+static MEMORY: ip_conntrack_link::sys::HugePages = ip_conntrack_link::sys::HugePages;
+
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measure what the tracker costs, beside the memory's floor and the kernel
+    Bench(commands::bench::Bench),
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
     /// Play captures into both and compare after every packet, and the tables at the end
@@ -28,11 +34,13 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    if let Err(error) = lab::linux::prepare() {
+    let needs_kernel = !matches!(cli.command, Command::Bench(_));
+    if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
         return ExitCode::FAILURE;
     }
     let outcome = match cli.command {
+        Command::Bench(bench) => commands::bench::run(&bench),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

@@ -14,12 +14,14 @@ pub(crate) mod gre;
 pub(crate) mod icmp;
 pub(crate) mod ip;
 mod link;
+mod plain;
 pub(crate) mod sctp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
 pub(crate) use ip::Fragment;
 pub use link::LinkType;
+pub(crate) use plain::Plain;
 
 use core::net::IpAddr;
 
@@ -69,16 +71,6 @@ impl<'a> Segment<'a> {
     pub(crate) const fn is_whole(&self) -> bool {
         self.bytes.len() == self.len
     }
-}
-
-/// The IPv4 packet of an Ethernet frame without tags, if it is one: a short cut for what most frames
-/// are, which [`Packet::parse_cut`] would find too.
-#[inline(always)]
-pub(crate) fn plain_v4(link: LinkType, frame: Segment<'_>) -> Option<Packet<'_>> {
-    if link != LinkType::Ethernet || !link::carries_v4(frame.bytes) {
-        return None;
-    }
-    ip::parse_v4(frame.skip(link::ETHERNET_LEN)).ok()
 }
 
 /// One IP packet, borrowed from a frame: where its parts are. What they say is read from the bytes

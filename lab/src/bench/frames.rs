@@ -6,16 +6,8 @@
 //! each side of each connection has come, so that every frame is in its window wherever in the ring
 //! its turn comes.
 
+use super::linux::Family;
 use crate::rng::Rng;
-
-/// Address family.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Family {
-    /// IPv4.
-    V4,
-    /// IPv6.
-    V6,
-}
 
 /// TCP flags.
 pub mod flag {
@@ -102,6 +94,14 @@ impl Ring {
         self.lens.clear();
     }
 
+    /// Frames of one cache line's distance (two of IPv6) that are as large together as this.
+    pub const fn frames_of(family: Family, bytes: usize) -> usize {
+        match family {
+            Family::V4 => bytes / 64,
+            Family::V6 => bytes / 128,
+        }
+    }
+
     /// How many frames there are.
     pub fn len(&self) -> usize {
         self.lens.len()
@@ -124,6 +124,15 @@ impl Ring {
         self.bytes
             .get(from..from + usize::from(self.lens[at]))
             .unwrap_or_default()
+    }
+
+    /// Appends a frame that is bytes already, of no more than fit.
+    pub fn push_bytes(&mut self, frame: &[u8]) {
+        let from = self.bytes.len();
+        self.bytes.resize(from + self.stride, 0);
+        let len = frame.len().min(self.stride);
+        self.bytes[from..from + len].copy_from_slice(&frame[..len]);
+        self.lens.push(len as u8);
     }
 
     /// Appends a frame.
@@ -244,10 +253,50 @@ pub struct Talk(Vec<[u32; 2]>);
 /// Bytes of payload of a data segment.
 const DATA: u32 = 6;
 
+/// A datagram of any of the connections, in either direction.
+pub fn datagram(connections: u32, rng: &mut Rng) -> Segment {
+    Segment {
+        connection: rng.below(connections.into()) as u32,
+        reply: rng.one_in(2),
+        body: Body::Udp { len: 6 },
+    }
+}
+
+/// The packets of a short connection, from SYN to TIME_WAIT.
+pub fn life(connection: u32) -> [Segment; 8] {
+    const DATA_ACK: u8 = flag::PSH | flag::ACK;
+    const FIN_ACK: u8 = flag::FIN | flag::ACK;
+    let segment = |reply, flags, seq, ack, len| Segment {
+        connection,
+        reply,
+        body: Body::Tcp {
+            flags,
+            seq,
+            ack,
+            len,
+        },
+    };
+    [
+        segment(false, flag::SYN, 100, 0, 0),
+        segment(true, flag::SYN | flag::ACK, 500, 101, 0),
+        segment(false, flag::ACK, 101, 501, 0),
+        segment(false, DATA_ACK, 101, 501, 8),
+        segment(true, DATA_ACK, 501, 109, 8),
+        segment(false, FIN_ACK, 109, 509, 0),
+        segment(true, FIN_ACK, 509, 110, 0),
+        segment(false, flag::ACK, 110, 510, 0),
+    ]
+}
+
 impl Talk {
     /// Connections that have shaken hands.
     pub fn new(connections: u32) -> Talk {
         Talk((0..connections).map(|n| [1_000 + n, 77 + n]).collect())
+    }
+
+    /// How many there are.
+    pub const fn connections(&self) -> u32 {
+        self.0.len() as u32
     }
 
     /// The three segments that open a connection.

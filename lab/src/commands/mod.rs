@@ -1,5 +1,6 @@
 //! What the laboratory can be told to do.
 
+pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod random;
 pub(crate) mod script;

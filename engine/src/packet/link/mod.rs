@@ -90,16 +90,6 @@ impl LinkType {
     }
 }
 
-/// Length of an Ethernet header without tags.
-pub(super) const ETHERNET_LEN: usize = 14;
-
-/// Whether an Ethernet frame has an IPv4 packet right behind its addresses.
-#[inline(always)]
-pub(super) fn carries_v4(frame: &[u8]) -> bool {
-    let header = frame.first_chunk::<{ ETHERNET_LEN + 1 }>();
-    header.is_some_and(|header| header[12..14] == [0x08, 0x00] && header[14] >> 4 == 4)
-}
-
 /// The IP packet inside a frame.
 #[inline(always)]
 pub(super) fn strip(link: LinkType, frame: Segment<'_>) -> Result<Segment<'_>, Reason> {

@@ -62,10 +62,6 @@ impl Peer {
     fn set(&mut self, flag: u8) {
         self.flags |= flag;
     }
-
-    fn clear(&mut self, flag: u8) {
-        self.flags &= !flag;
-    }
 }
 
 /// `last_flags` beside the options of a noted SYN: an ACK that challenges it may follow.

@@ -1,0 +1,120 @@
+//! The engine under measurement: a tracker, its clock, and what it made of the frames it was fed.
+
+use std::ops::Range;
+
+use ip_conntrack::{
+    Action, Arrival, Class, Config, ConfigError, Conntrack, Knob, LinkType, Time, Verdict, Zone,
+};
+
+use super::frames::Ring;
+
+/// Frames that are handed over in one call.
+pub const BATCH: usize = 256;
+
+/// When the tracker's time begins.
+const START: Time = Time::from_secs(1_000_000);
+
+/// A frame takes that long on the wire: the least of 10 Gbit/s.
+const FRAME_NS: u64 = 67;
+
+/// A tracker that is fed.
+#[derive(Debug)]
+pub struct Engine {
+    /// The tracker.
+    pub conntrack: Conntrack,
+    now: Time,
+}
+
+/// How many packets had which class.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Tally {
+    /// NEW.
+    pub new: u64,
+    /// ESTABLISHED.
+    pub established: u64,
+    /// Dropped.
+    pub dropped: u64,
+    /// Whatever else, and whatever had a reason but the two above.
+    pub other: u64,
+}
+
+impl Tally {
+    fn count(&mut self, verdict: &Verdict) {
+        let sum = match (verdict.action, verdict.class) {
+            (Action::Drop, _) => &mut self.dropped,
+            (Action::Accept, Class::New) => &mut self.new,
+            (Action::Accept, Class::Established) => &mut self.established,
+            _ => &mut self.other,
+        };
+        *sum += 1;
+    }
+}
+
+impl Engine {
+    /// An empty table with accounting, for `max` entries.
+    ///
+    /// # Errors
+    ///
+    /// More entries than the knob allows.
+    pub fn new(max: u32, verifies_checksums: bool) -> Result<Engine, ConfigError> {
+        let mut config = Config::default();
+        config.set(Knob::Acct, 1)?;
+        config.set(Knob::Checksum, verifies_checksums.into())?;
+        config.set(Knob::Max, max.into())?;
+        Ok(Engine {
+            conntrack: Conntrack::new(config, 0x5eed),
+            now: START,
+        })
+    }
+
+    /// The time.
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// Lets time pass, and collects what ran out.
+    pub fn pass(&mut self, nanos: u64) {
+        self.now = Time::from_nanos(self.now.as_nanos() + nanos);
+        while !self.conntrack.advance(self.now) {}
+    }
+
+    /// Tracks some frames of a ring.
+    pub fn feed(&mut self, ring: &Ring, frames: Range<usize>) -> Tally {
+        let mut tally = Tally::default();
+        self.feed_each(ring, frames, |_, verdicts| {
+            for verdict in verdicts {
+                tally.count(verdict);
+            }
+        });
+        tally
+    }
+
+    /// The same; `each` gets the number of the first frame of a batch, and the verdicts on it.
+    pub fn feed_each(
+        &mut self,
+        ring: &Ring,
+        frames: Range<usize>,
+        mut each: impl FnMut(usize, &[Verdict]),
+    ) {
+        let mut verdicts = [Verdict::default(); BATCH];
+        for from in frames.clone().step_by(BATCH) {
+            let count = BATCH.min(frames.end - from);
+            let now = Time::from_nanos(self.now.as_nanos() + FRAME_NS * count as u64);
+            self.now = now;
+            self.conntrack.advance(now);
+            let arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|at| {
+                let bytes = ring.frame(from + at.min(count - 1));
+                Arrival {
+                    link: LinkType::Ethernet,
+                    bytes,
+                    wire_len: bytes.len(),
+                    time: now,
+                }
+            });
+            let verdicts = &mut verdicts[..count];
+            self.conntrack
+                .track_batch(Zone::default(), &arrivals[..count], verdicts);
+            each(from, verdicts);
+        }
+    }
+}
