@@ -104,12 +104,32 @@ impl Table {
     /// The entry that a packet belongs to, and the packet's direction in it.
     #[inline(never)]
     pub(crate) fn find(&self, probe: &Probe) -> Option<(u32, Direction)> {
-        let is_it = |slot: u32| self.direction_of(slot, probe).is_some();
-        let slot = match self.index.find(probe.hash, is_it) {
+        self.find_as(probe.hash, |slot| self.direction_of(slot, probe))
+    }
+
+    /// The same, if the entry counts under the zone's number in that direction. Entries of other zones
+    /// may have the same key.
+    #[inline(never)]
+    pub(crate) fn find_in(&self, zone: Zone, probe: &Probe) -> Option<(u32, Direction)> {
+        self.find_as(probe.hash, |slot| {
+            let direction = self.direction_of(slot, probe)?;
+            let is_same = self.zone(slot).id_of(direction) == zone.id_of(direction);
+            is_same.then_some(direction)
+        })
+    }
+
+    #[inline(always)]
+    fn find_as(
+        &self,
+        hash: u64,
+        direction: impl Fn(u32) -> Option<Direction>,
+    ) -> Option<(u32, Direction)> {
+        let is_it = |slot: u32| direction(slot).is_some();
+        let slot = match self.index.find(hash, is_it) {
             Some(slot) => slot,
-            None => self.old_index.as_ref()?.0.find(probe.hash, is_it)?,
+            None => self.old_index.as_ref()?.0.find(hash, is_it)?,
         };
-        Some((slot, self.direction_of(slot, probe)?))
+        Some((slot, direction(slot)?))
     }
 
     /// The bucket in which a packet's entry is looked for first.
