@@ -18,6 +18,16 @@ pub(crate) struct SlotSet {
 }
 
 impl SlotSet {
+    /// Takes memory in advance for the slots below this number.
+    pub(crate) fn reserve(&mut self, slots: usize) {
+        let mut bits = slots;
+        for level in &mut self.levels {
+            let words = bits.div_ceil(64);
+            level.reserve(words.saturating_sub(level.len()));
+            bits = words;
+        }
+    }
+
     pub(crate) fn insert(&mut self, slot: u32) {
         let mut bit = slot as usize;
         for level in &mut self.levels {

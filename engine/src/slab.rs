@@ -72,6 +72,11 @@ impl Slab {
         self.beside.push(Beside::default());
     }
 
+    /// Slots for which there is memory.
+    pub(crate) const fn reserved(&self) -> usize {
+        self.chunks.len() * CHUNK
+    }
+
     /// Slots ever used: slots at and above this number hold nothing.
     pub(crate) const fn used(&self) -> u32 {
         self.used
@@ -125,15 +130,6 @@ impl Slab {
     pub(crate) fn expect(&self, slot: u32) {
         if let Some(chunk) = self.chunks.get(slot as usize / CHUNK) {
             prefetch::two_lines(chunk, slot as usize % CHUNK);
-        }
-    }
-
-    /// Asks memory for the addresses of an IPv6 entry.
-    pub(crate) fn expect_wide(&self, slot: u32) {
-        if let Some(beside) = self.beside.get(slot as usize / CHUNK)
-            && let Some(wide) = &beside.wide
-        {
-            prefetch::line(wide, slot as usize % CHUNK);
         }
     }
 

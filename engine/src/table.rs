@@ -73,11 +73,8 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(hasher: Hasher, max: u32, buckets: usize) -> Table {
-        let mut slab = Slab::new();
-        slab.want(max);
-        while slab.reserve_some() {}
-        Table {
-            slab,
+        let mut table = Table {
+            slab: Slab::new(),
             hasher,
             index: Index::new(buckets_for(max, buckets)),
             old_index: None,
@@ -88,7 +85,10 @@ impl Table {
             homeless: Vec::new(),
             len: 0,
             keys: 0,
-        }
+        };
+        table.slab.want(max);
+        while table.reserve_some() {}
+        table
     }
 
     /// Entries, those included that ran out and are not collected yet.
@@ -403,9 +403,14 @@ impl Table {
         self.old_index = Some((old, left));
     }
 
-    /// A bounded step of getting the memory that is wanted.
-    pub(crate) fn reserve_some(&mut self) {
-        self.slab.reserve_some();
+    /// A bounded step of getting the memory that is wanted. Returns whether there was one to take.
+    pub(crate) fn reserve_some(&mut self) -> bool {
+        let wanted_more = self.slab.reserve_some();
+        if wanted_more {
+            self.unanswered.reserve(self.slab.reserved());
+            self.unassured.reserve(self.slab.reserved());
+        }
+        wanted_more
     }
 
     /// A bounded step of moving to a new index.
