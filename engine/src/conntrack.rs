@@ -171,10 +171,11 @@ impl Conntrack {
         now: Time,
     ) -> Verdict {
         let mut verdict = Verdict::default();
-        if let Some((slot, direction)) = self.look_up(probe, zone, now)
-            && self.follow(slot, direction, packet, now, &mut verdict)
-        {
-            return verdict;
+        // One that made room for a new one may have had another of the same key behind it.
+        while let Some((slot, direction)) = self.look_up(probe, zone, now) {
+            if self.follow(slot, direction, packet, now, &mut verdict) {
+                return verdict;
+            }
         }
         match self.open(zone, packet, probe, now) {
             Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
@@ -211,10 +212,10 @@ impl Conntrack {
         Begin::Done(match look {
             Look::Own(probe) => {
                 let mut verdict = Verdict::default();
-                if let Some((slot, direction)) = self.look_up(probe, zone, now)
-                    && self.follow(slot, direction, packet, now, &mut verdict)
-                {
-                    return Begin::Done(verdict);
+                while let Some((slot, direction)) = self.look_up(probe, zone, now) {
+                    if self.follow(slot, direction, packet, now, &mut verdict) {
+                        return Begin::Done(verdict);
+                    }
                 }
                 match self.open(zone, packet, probe, now) {
                     Ok(unconfirmed) => return Begin::New(unconfirmed),
