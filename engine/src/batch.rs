@@ -250,9 +250,8 @@ impl Conntrack {
 
     #[inline(never)]
     fn enter_other<'a>(&self, zone: Zone, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
-        match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
-            Ok(packet) => self.enter_packet(zone, packet, lane),
-            Err(_) => lane.kind = Kind::Skip,
+        if let Ok(packet) = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
+            self.enter_packet(zone, packet, lane);
         }
     }
 

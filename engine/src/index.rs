@@ -209,10 +209,11 @@ impl Index {
         }
     }
 
-    /// Asks memory for a bucket.
+    /// Asks memory for a bucket, if there is one of that number.
     #[inline(always)]
     pub(crate) fn expect(&self, number: usize) {
-        prefetch::line(&self.words, self.start + number * WORDS);
+        let at = number.wrapping_mul(WORDS).wrapping_add(self.start);
+        prefetch::line(&self.words, at);
     }
 
     /// Where the entry that is meant may be, from a look at its home bucket.

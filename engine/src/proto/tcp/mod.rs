@@ -62,10 +62,6 @@ impl Peer {
     fn set(&mut self, flag: u8) {
         self.flags |= flag;
     }
-
-    fn clear(&mut self, flag: u8) {
-        self.flags &= !flag;
-    }
 }
 
 /// `last_flags` beside the options of a noted SYN: an ACK that challenges it may follow.
@@ -231,11 +227,7 @@ impl Tcp {
         config: &Config,
     ) -> Option<i32> {
         let (header, class) = check_header(packet, config).ok()?;
-        if class != Class::Ack
-            || self.state != TcpState::Established
-            || !self.peer(direction).has(Peer::MAX_ACK_SET)
-            || header.may_have_sacks()
-        {
+        if class != Class::Ack || self.state != TcpState::Established || header.may_have_sacks() {
             return None;
         }
         let header = header.with_flags(flag::ACK);
@@ -243,7 +235,6 @@ impl Tcp {
             return None;
         }
         self.last_class = Class::Ack;
-        self.last_direction = direction;
         Some(self.timeout(TcpState::Established, Class::Ack, config))
     }
 
