@@ -50,6 +50,8 @@ pub(crate) enum Twist {
     Cooked,
     /// It carries IP options, or an extension header.
     Options,
+    /// The IPv6 header says that nothing follows.
+    NothingFollows,
     /// It comes in two pieces, perhaps the second first, or one is lost.
     Pieces {
         at: u8,
@@ -130,6 +132,7 @@ pub(crate) fn frames(packet: &[u8], twist: Twist, time: Time) -> Vec<Frame> {
         Twist::WrongHeaderSum => packet[10] ^= 4,
         Twist::NoSum => leave_sum_out(&mut packet),
         Twist::Changed(place, mask) => *at(&mut packet, place) ^= mask,
+        Twist::NothingFollows if is_v6(&packet) => packet[6] = 59,
         Twist::Options => packet = with_options(&packet),
         Twist::Pieces {
             at,

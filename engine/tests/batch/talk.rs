@@ -146,8 +146,10 @@ fn twist() -> impl Strategy<Value = Twist> {
         3 => Just(Twist::Raw),
         2 => Just(Twist::Cooked),
         3 => Just(Twist::Options),
+        6 => Just(Twist::NothingFollows),
         4 => pieces.prop_map(|(at, first, second, reversed)| Twist::Pieces { at, first, second, reversed }),
         3 => (any::<u8>(), any::<u8>()).prop_map(|(place, mask)| Twist::Changed(place, mask)),
+        1 => any::<u8>().prop_map(|mask| Twist::Changed(0, mask)),
         1 => Just(Twist::NotIp),
     ]
 }
@@ -162,6 +164,19 @@ fn wait() -> impl Strategy<Value = Wait> {
         3 => corner.prop_map(Wait::Forward),
         2 => (1..3 * SECOND).prop_map(Wait::Back),
     ]
+}
+
+/// Questions and answers of all UDP flows, which in a small table take each other's places.
+pub(crate) fn crowded_step() -> impl Strategy<Value = Step> {
+    let kind = select(&KINDS[4..7]);
+    (kind, 0..RANKS, 0..2_usize, 0..3_u16).prop_map(|(kind, rank, side, len)| Step {
+        kind,
+        rank,
+        side,
+        act: Act::Data(len),
+        twist: Twist::Nothing,
+        wait: Wait::Forward(0),
+    })
 }
 
 /// One act. Few flows act often, so that they get far.
