@@ -31,8 +31,8 @@ use std::hash::{DefaultHasher, Hasher};
 use std::time::Duration;
 
 use ip_conntrack::{
-    Begin, Cause, Class, Connection, Conntrack, Event, EventKind, Knob, Protocol, State, Stats,
-    Status, TcpState, Time, Verdict, Zone, ZoneDirections,
+    Begin, Cause, Class, Connection, Conntrack, Event, EventKind, Knob, Protocol, Reason, State,
+    Stats, Status, TcpState, Time, Verdict, Zone, ZoneDirections,
 };
 use proptest::collection::vec;
 use proptest::prelude::*;
