@@ -42,7 +42,7 @@ use proptest::test_runner::{Config, TestRunner};
 use frame::Frame;
 use talk::{Step, Talks};
 
-const CASES: u32 = 500;
+const CASES: u32 = 600;
 /// Of that many entries the memory is compared after each round, of more at the end of a case.
 const SMALL: usize = 20;
 
@@ -294,7 +294,6 @@ fn round() -> impl Strategy<Value = Round> {
     let steps = prop_oneof![
         4 => vec(talk::step(), 1..100),
         1 => vec(talk::step(), 1..4),
-        1 => vec(talk::crowded_step(), 1..100),
     ];
     (zone(), steps, between()).prop_map(|(zone, steps, between)| Round {
         zone,
@@ -304,23 +303,34 @@ fn round() -> impl Strategy<Value = Round> {
 }
 
 fn case() -> impl Strategy<Value = Case> {
-    let limit = prop_oneof![1 => 1..20_i64, 1 => Just(300_i64)];
-    let knobs = (limit, any::<bool>(), any::<bool>(), vec(knob(), 0..3));
-    let knobs = knobs.prop_map(|(limit, checks, counts, more)| {
-        let mut knobs = vec![
-            (Knob::Max, limit),
-            (Knob::Buckets, 1),
-            (Knob::Checksum, i64::from(checks)),
-            (Knob::Acct, i64::from(counts)),
-        ];
-        knobs.extend(more);
-        knobs
-    });
+    let limit = prop_oneof![1..20_i64, Just(300_i64)];
     let listens = prop_oneof![3 => Just(10_000_usize), 1 => Just(0)];
-    (knobs, listens, vec(round(), 1..10)).prop_map(|(knobs, listens, rounds)| Case {
+    let usual = (knobs(limit), listens, vec(round(), 1..10));
+    let crowd = vec(talk::crowded_step(), 20..100).prop_map(|steps| Round {
+        zone: Zone::default(),
+        steps,
+        between: Between::Nothing,
+    });
+    let crowded = (knobs(1..4_i64), Just(10_000_usize), vec(crowd, 1..5));
+    let case = prop_oneof![5 => usual, 1 => crowded];
+    case.prop_map(|(knobs, listens, rounds)| Case {
         knobs,
         listens,
         rounds,
+    })
+}
+
+fn knobs(limit: impl Strategy<Value = i64>) -> impl Strategy<Value = Vec<(Knob, i64)>> {
+    let knobs = (limit, any::<bool>(), any::<bool>(), vec(knob(), 0..3));
+    knobs.prop_map(|(limit, checks, counts, more)| {
+        let mut knobs = vec![(Knob::Buckets, 1)];
+        knobs.extend(more);
+        knobs.extend([
+            (Knob::Max, limit),
+            (Knob::Checksum, i64::from(checks)),
+            (Knob::Acct, i64::from(counts)),
+        ]);
+        knobs
     })
 }
 
