@@ -168,13 +168,15 @@ fn wait() -> impl Strategy<Value = Wait> {
 
 /// Questions and answers of a few UDP flows, which in a very small table take each other's places.
 pub(crate) fn crowded_step() -> impl Strategy<Value = Step> {
-    (0..RANKS, 0..2_usize, 0..3_u16).prop_map(|(rank, side, len)| Step {
+    // Now and then all of them run out, or nearly.
+    let wait = prop_oneof![40 => Just(0), 2 => Just(30 * SECOND), 1 => Just(30 * SECOND - 1)];
+    (0..RANKS, 0..2_usize, 0..3_u16, wait).prop_map(|(rank, side, len, wait)| Step {
         kind: Kind::Udp,
         rank,
         side,
         act: Act::Data(len),
         twist: Twist::Nothing,
-        wait: Wait::Forward(0),
+        wait: Wait::Forward(wait),
     })
 }
 
