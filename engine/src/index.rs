@@ -101,8 +101,8 @@ const fn matches(bucket: &Bucket, tag: u16) -> Places {
     let same = tag as u64 * 0x0001_0001_0001_0001;
     let [even, odd] = [bucket[0] ^ same, bucket[1] ^ same];
     // The highest bit of each sixteen that are all 0.
-    let even = !((even & LOW) + LOW | even | LOW);
-    let odd = !((odd & LOW) + LOW | odd | LOW);
+    let even = !(((even & LOW) + LOW) | even | LOW);
+    let odd = !(((odd & LOW) + LOW) | odd | LOW);
     Places(even >> 15 | odd >> 7)
 }
 

@@ -264,7 +264,7 @@ fn pieces(packet: &[u8], at: u8) -> [Vec<u8>; 2] {
             piece.extend((offset | u16::from(more)).to_be_bytes());
             piece.extend([0, 0, 0, 9]);
         } else {
-            let word = offset / 8 | u16::from(more) << 13;
+            let word = (offset / 8) | (u16::from(more) << 13);
             piece[6..8].copy_from_slice(&word.to_be_bytes());
         }
         piece.extend(part);
