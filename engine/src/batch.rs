@@ -262,7 +262,6 @@ impl Conntrack {
     #[inline(never)]
     fn enter_other<'a>(&self, zone: u16, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
         let Ok(packet) = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) else {
-            lane.kind = Kind::Skip;
             return;
         };
         let parts = packet.parts();

@@ -39,6 +39,11 @@ pub struct Unconfirmed {
 }
 
 impl Unconfirmed {
+    fn zone(&self) -> Zone {
+        let zone = self.extra.as_ref().and_then(|extra| extra.zone);
+        zone.unwrap_or_else(|| Zone::both(self.probe.key.zone()))
+    }
+
     /// Sets the connection's mark.
     pub fn set_mark(&mut self, mark: u32) {
         self.entry.mark = mark;
@@ -159,12 +164,9 @@ impl Conntrack {
     /// repetition will find the other.
     pub fn confirm(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let now = self.tick(now);
-        if let Some((slot, direction)) = self.table.find(&unconfirmed.probe) {
-            if self.table.slab[slot].deadline <= now {
-                self.remove(slot, Cause::Expired);
-            } else {
-                return self.clash(slot, direction, &unconfirmed);
-            }
+        let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
+        if let Some((slot, direction)) = self.find_alive(now, |table| table.find_in(zone, &probe)) {
+            return self.clash(slot, direction, &unconfirmed);
         }
         self.confirm_at_once(unconfirmed, now)
     }
@@ -185,7 +187,7 @@ impl Conntrack {
 
     /// Whether the answers to a new connection would be taken for those of another. That takes a
     /// connection whose reply tuple is not the mirror image of its original one.
-    fn reply_is_taken(&self, unconfirmed: &Unconfirmed) -> bool {
+    fn reply_is_taken(&mut self, unconfirmed: &Unconfirmed) -> bool {
         let reply = unconfirmed.extra.as_ref().and_then(|extra| extra.reply);
         let inverse = match reply {
             Some(reply) => Probe {
@@ -200,10 +202,9 @@ impl Conntrack {
             },
             None => return false,
         };
-        self.table.find(&inverse).is_some_and(|(slot, _)| {
-            let has_run_out = self.table.slab[slot].deadline <= self.now;
-            !has_run_out
-        })
+        let zone = unconfirmed.zone();
+        let found = self.find_alive(self.now, |table| table.find_in(zone, &inverse));
+        found.is_some()
     }
 
     fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {

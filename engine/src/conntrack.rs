@@ -171,10 +171,11 @@ impl Conntrack {
         now: Time,
     ) -> Verdict {
         let mut verdict = Verdict::default();
-        if let Some((slot, direction)) = self.look_up(probe, zone, now)
-            && self.follow(slot, direction, packet, now, &mut verdict)
-        {
-            return verdict;
+        // One that made room for a new one may have had another of the same key behind it.
+        while let Some((slot, direction)) = self.look_up(probe, zone, now) {
+            if self.follow(slot, direction, packet, now, &mut verdict) {
+                return verdict;
+            }
         }
         match self.open(zone, packet, probe, now) {
             Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
@@ -211,10 +212,10 @@ impl Conntrack {
         Begin::Done(match look {
             Look::Own(probe) => {
                 let mut verdict = Verdict::default();
-                if let Some((slot, direction)) = self.look_up(probe, zone, now)
-                    && self.follow(slot, direction, packet, now, &mut verdict)
-                {
-                    return Begin::Done(verdict);
+                while let Some((slot, direction)) = self.look_up(probe, zone, now) {
+                    if self.follow(slot, direction, packet, now, &mut verdict) {
+                        return Begin::Done(verdict);
+                    }
                 }
                 match self.open(zone, packet, probe, now) {
                     Ok(unconfirmed) => return Begin::New(unconfirmed),
@@ -271,31 +272,34 @@ impl Conntrack {
         if zone.applies != ZoneDirections::Both {
             return self.look_up_split(probe, zone, now);
         }
-        let (slot, direction) = self.table.find(probe)?;
-        if self.table.slab[slot].deadline <= now {
+        self.find_alive(now, |table| table.find(probe))
+    }
+
+    /// The live entry that is found. One that ran out is removed; behind it there may be another of
+    /// the same key.
+    #[inline(always)]
+    pub(crate) fn find_alive(
+        &mut self,
+        now: Time,
+        find: impl Fn(&Table) -> Option<(u32, Direction)>,
+    ) -> Option<(u32, Direction)> {
+        loop {
+            let (slot, direction) = find(&self.table)?;
+            if self.table.slab[slot].deadline > now {
+                return Some((slot, direction));
+            }
             self.remove(slot, Cause::Expired);
-            return None;
         }
-        Some((slot, direction))
     }
 
     /// In a zone of one direction, a packet may be of either.
     #[inline(never)]
     fn look_up_split(&mut self, probe: &Probe, zone: Zone, now: Time) -> Option<(u32, Direction)> {
-        for id in [Direction::Original, Direction::Reply].map(|way| zone.id_of(way)) {
+        let ids = [Direction::Original, Direction::Reply].map(|way| zone.id_of(way));
+        ids.into_iter().find_map(|id| {
             let probe = self.table.hasher.in_zone(probe, id);
-            let Some((slot, direction)) = self.table.find(&probe) else {
-                continue;
-            };
-            if self.table.slab[slot].deadline <= now {
-                self.remove(slot, Cause::Expired);
-            } else if zone.id_of(Direction::Reply) == id
-                || self.table.zone(slot).id_of(direction) == zone.id_of(direction)
-            {
-                return Some((slot, direction));
-            }
-        }
-        None
+            self.find_alive(now, |table| table.find_in(zone, &probe))
+        })
     }
 
     /// An ICMP error: it belongs to the connection of the packet that it quotes, if it goes to the

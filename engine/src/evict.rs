@@ -109,7 +109,7 @@ impl SlotSet {
         let mut words = slots;
         for level in &mut self.levels {
             words = words.div_ceil(64);
-            level.reserve_exact(words.saturating_sub(level.len()));
+            level.reserve(words.saturating_sub(level.len()));
         }
     }
 

@@ -164,6 +164,10 @@ impl Key {
         Protocol((self.parts >> 8) as u8)
     }
 
+    pub(crate) const fn zone(&self) -> u16 {
+        (self.parts >> 16) as u16
+    }
+
     /// Addresses and parts as a packet of that orientation has them.
     pub(crate) fn sides(&self, flipped: bool) -> (Addresses, (u16, u16)) {
         let addresses = match self.wide {

@@ -17,6 +17,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::fmt;
 
 use crate::prefetch;
 use crate::slab::NONE;
@@ -43,13 +44,24 @@ const GONE: Bucket = [0, 0, 0, 0, 0, 0, 1, 0];
 /// Buckets that a retired index gives back at a time: 2 MiB.
 const GIVEN_BACK: usize = 1 << 15;
 
-#[derive(Debug)]
 pub(crate) struct Index {
     words: Vec<u64>,
     /// The first word that begins a line.
     start: usize,
     /// Buckets that hashes are spread over; those at the end may be gone already.
     buckets: usize,
+}
+
+/// The buckets alone: at which word they begin is the allocator's business.
+impl fmt::Debug for Index {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let from_start = self.words.get(self.start..).unwrap_or_default();
+        let len = from_start.len().min(self.buckets * WORDS);
+        f.debug_struct("Index")
+            .field("buckets", &self.buckets)
+            .field("words", &&from_start[..len])
+            .finish()
+    }
 }
 
 /// No place within the bounded probe.
@@ -89,8 +101,8 @@ const fn matches(bucket: &Bucket, tag: u16) -> Places {
     let same = tag as u64 * 0x0001_0001_0001_0001;
     let [even, odd] = [bucket[0] ^ same, bucket[1] ^ same];
     // The highest bit of each sixteen that are all 0.
-    let even = !((even & LOW) + LOW | even | LOW);
-    let odd = !((odd & LOW) + LOW | odd | LOW);
+    let even = !(((even & LOW) + LOW) | even | LOW);
+    let odd = !(((odd & LOW) + LOW) | odd | LOW);
     Places(even >> 15 | odd >> 7)
 }
 
@@ -197,10 +209,11 @@ impl Index {
         }
     }
 
-    /// Asks memory for a bucket.
+    /// Asks memory for a bucket, if there is one of that number.
     #[inline(always)]
     pub(crate) fn expect(&self, number: usize) {
-        prefetch::line(&self.words, self.start + number * WORDS);
+        let at = number.wrapping_mul(WORDS).wrapping_add(self.start);
+        prefetch::line(&self.words, at);
     }
 
     /// Where the entry that is meant may be, from a look at its home bucket.

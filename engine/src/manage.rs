@@ -94,9 +94,8 @@ impl Conntrack {
         ids.into_iter().find_map(|id| {
             let hasher = &self.table.hasher;
             let probe = hasher.probe(addresses, tuple.protocol, parts, id);
-            let (slot, direction) = self.table.find(&probe)?;
-            let same_zone = self.table.zone(slot).id_of(direction) == zone.id_of(direction);
-            (self.is_alive(slot) && same_zone).then(|| (self.handle(slot), direction))
+            let (slot, direction) = self.table.find_in(zone, &probe)?;
+            self.is_alive(slot).then(|| (self.handle(slot), direction))
         })
     }
 

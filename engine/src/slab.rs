@@ -21,7 +21,7 @@ pub(crate) const NONE: u32 = u32::MAX;
 const CHUNK: usize = 1 << 14;
 
 /// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
-pub(crate) const RESERVED_AT_MOST: u32 = 1 << 24;
+const RESERVED_AT_MOST: u32 = 1 << 24;
 
 /// What only some entries of a chunk have.
 #[derive(Debug, Default)]
@@ -70,6 +70,11 @@ impl Slab {
     fn grow(&mut self) {
         self.chunks.push(Vec::with_capacity(CHUNK));
         self.beside.push(Beside::default());
+    }
+
+    /// Slots for which there is memory.
+    pub(crate) const fn reserved(&self) -> usize {
+        self.chunks.len() * CHUNK
     }
 
     /// Slots ever used: slots at and above this number hold nothing.

@@ -24,7 +24,7 @@ use crate::entry::Entry;
 use crate::evict::Victims;
 use crate::hash::{Hasher, Key, Probe};
 use crate::index::{Full, Glance, Index, PLACES};
-use crate::slab::{RESERVED_AT_MOST, Slab};
+use crate::slab::Slab;
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
@@ -73,11 +73,8 @@ pub(crate) struct Table {
 
 impl Table {
     pub(crate) fn new(hasher: Hasher, max: u32, buckets: usize) -> Table {
-        let mut slab = Slab::new();
-        slab.want(max);
-        while slab.reserve_some() {}
         let mut table = Table {
-            slab,
+            slab: Slab::new(),
             hasher,
             index: Index::new(buckets_for(max, buckets)),
             old_index: None,
@@ -89,15 +86,9 @@ impl Table {
             len: 0,
             keys: 0,
         };
-        table.reserve_victims(max);
+        table.slab.want(max);
+        while table.reserve_some() {}
         table
-    }
-
-    /// For as many entries as the slab reserves at most.
-    fn reserve_victims(&mut self, max: u32) {
-        let slots = max.min(RESERVED_AT_MOST) as usize;
-        self.unanswered.reserve(slots);
-        self.unassured.reserve(slots);
     }
 
     /// Entries, those included that ran out and are not collected yet.
@@ -113,12 +104,32 @@ impl Table {
     /// The entry that a packet belongs to, and the packet's direction in it.
     #[inline(never)]
     pub(crate) fn find(&self, probe: &Probe) -> Option<(u32, Direction)> {
-        let is_it = |slot: u32| self.direction_of(slot, probe).is_some();
-        let slot = match self.index.find(probe.hash, is_it) {
+        self.find_as(probe.hash, |slot| self.direction_of(slot, probe))
+    }
+
+    /// The same, if the entry counts under the zone's number in that direction. Entries of other zones
+    /// may have the same key.
+    #[inline(never)]
+    pub(crate) fn find_in(&self, zone: Zone, probe: &Probe) -> Option<(u32, Direction)> {
+        self.find_as(probe.hash, |slot| {
+            let direction = self.direction_of(slot, probe)?;
+            let is_same = self.zone(slot).id_of(direction) == zone.id_of(direction);
+            is_same.then_some(direction)
+        })
+    }
+
+    #[inline(always)]
+    fn find_as(
+        &self,
+        hash: u64,
+        direction: impl Fn(u32) -> Option<Direction>,
+    ) -> Option<(u32, Direction)> {
+        let is_it = |slot: u32| direction(slot).is_some();
+        let slot = match self.index.find(hash, is_it) {
             Some(slot) => slot,
-            None => self.old_index.as_ref()?.0.find(probe.hash, is_it)?,
+            None => self.old_index.as_ref()?.0.find(hash, is_it)?,
         };
-        Some((slot, self.direction_of(slot, probe)?))
+        Some((slot, direction(slot)?))
     }
 
     /// The bucket in which a packet's entry is looked for first.
@@ -401,7 +412,6 @@ impl Table {
     /// that follow.
     pub(crate) fn reserve(&mut self, max: u32, places: usize) {
         self.slab.want(max);
-        self.reserve_victims(max);
         let keys = u32::try_from(self.keys).unwrap_or(u32::MAX);
         let wanted = buckets_for(max.max(keys), places);
         if wanted != self.index.buckets() {
@@ -418,9 +428,14 @@ impl Table {
         self.old_index = Some((old, left));
     }
 
-    /// A bounded step of getting the memory that is wanted.
-    pub(crate) fn reserve_some(&mut self) {
-        self.slab.reserve_some();
+    /// A bounded step of getting the memory that is wanted. Returns whether there was one to take.
+    pub(crate) fn reserve_some(&mut self) -> bool {
+        let wanted_more = self.slab.reserve_some();
+        if wanted_more {
+            self.unanswered.reserve(self.slab.reserved());
+            self.unassured.reserve(self.slab.reserved());
+        }
+        wanted_more
     }
 
     /// A bounded step of moving to a new index.

@@ -88,3 +88,67 @@ fn is_usual(entry: &Entry, key: &Key, now: Time) -> bool {
         && entry.bits & ODD == 0
         && entry.status.0 & LOOKED_AT == Status::SEEN_REPLY.0
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::connection::Status;
+    use crate::entry::Entry;
+    use crate::{Arrival, Config, Conntrack, LinkType, Packet, Time, Verdict, Zone};
+    use alloc::format;
+
+    const UDP: [u8; 29] = [
+        0x45, 0, 0, 29, 0, 1, 0, 0, 64, 17, 99, 204, 10, 0, 1, 2, 10, 0, 2, 2, // IP
+        0x9c, 0x40, 0, 53, 0, 9, 0, 0, b'?',
+    ];
+
+    fn answer() -> [u8; 29] {
+        let mut answer = UDP;
+        answer[12..20].rotate_left(4);
+        answer[20..24].rotate_left(2);
+        answer
+    }
+
+    /// A connection that was answered and then changed, and one more packet of it, which arrives alone
+    /// or in a batch.
+    fn last(bytes: &[u8], change: &impl Fn(&mut Entry), in_batch: bool) -> (Conntrack, Verdict) {
+        let mut conntrack = Conntrack::new(Config::default(), 1);
+        conntrack.set_event_capacity(10);
+        for bytes in [UDP, answer()] {
+            conntrack.track(&Packet::parse(LinkType::Raw, &bytes).unwrap(), Time::ZERO);
+        }
+        change(&mut conntrack.table.slab[0]);
+        let arrival = Arrival {
+            link: LinkType::Raw,
+            bytes,
+            wire_len: bytes.len(),
+            time: Time::from_secs(1),
+        };
+        let mut verdicts = [Verdict::default()];
+        if in_batch {
+            conntrack.track_batch(Zone::default(), &[arrival], &mut verdicts);
+        } else {
+            let packet = Packet::parse(LinkType::Raw, bytes).unwrap();
+            verdicts = [conntrack.track(&packet, arrival.time)];
+        }
+        (conntrack, verdicts[0])
+    }
+
+    fn assert_same_in_a_batch(change: impl Fn(&mut Entry)) {
+        for bytes in [UDP, answer()] {
+            let [alone, batch] = [false, true].map(|in_batch| last(&bytes, &change, in_batch));
+            assert_eq!(format!("{alone:?}"), format!("{batch:?}"));
+        }
+    }
+
+    #[test]
+    fn an_entry_with_something_to_look_at_is_not_a_usual_one() {
+        // Some of these no packet brings about yet.
+        for bit in 0..7 {
+            assert_same_in_a_batch(|entry| entry.bits ^= 1 << bit);
+        }
+        for bit in 0..16 {
+            assert_same_in_a_batch(|entry| entry.status = Status(entry.status.0 ^ 1 << bit));
+        }
+        assert_same_in_a_batch(|entry| entry.deadline = Time::from_secs(1));
+    }
+}

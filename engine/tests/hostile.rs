@@ -67,11 +67,12 @@ fn record() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// A file header: any limit, any switches, this link type.
+/// A file header: any limit, any switches, batches of any length, this link type.
 fn header(link_type: u8) -> impl Strategy<Value = Vec<u8>> {
-    (0_u8..20, any::<u8>()).prop_map(move |(limit, switches)| {
+    (0_u8..20, any::<u8>(), any::<u8>()).prop_map(move |(limit, switches, length)| {
         let mut header = vec![0; 24];
-        (header[8], header[9], header[20]) = (limit, switches, link_type);
+        (header[8], header[9], header[10]) = (limit, switches, length);
+        header[20] = link_type;
         header
     })
 }
@@ -122,7 +123,7 @@ fn a_real_capture_leaves_a_table_within_its_limit_that_ends() {
     let mut file = web();
     for limit in 0..20 {
         for switches in 0..=u8::MAX {
-            (file[8], file[9]) = (limit, switches);
+            (file[8], file[9], file[10]) = (limit, switches, limit * 3);
             drive::track(&file);
         }
     }

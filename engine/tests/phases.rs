@@ -254,3 +254,23 @@ fn a_proposal_outlives_whatever_happens_to_the_table() {
     assert_eq!(Some(found), verdict.connection);
     assert_eq!(conntrack.len(), 1);
 }
+
+#[test]
+fn a_packet_whose_zone_is_for_one_direction_clashes_with_no_connection_of_another_zone() {
+    let mut conntrack = tracker(&[]);
+    let other = ask(&mut conntrack, flow(1), START);
+    let zone = Zone {
+        id: 5,
+        applies: ZoneDirections::Reply,
+    };
+    // As an answer it would have to be in zone 5; as a question it is in none, like that answer.
+    let bytes = flow(1).back().udp(1);
+    let unconfirmed = propose_in(&mut conntrack, zone, &bytes);
+    let own = conntrack.confirm(unconfirmed, START).connection.unwrap();
+    assert_ne!(own, other);
+
+    let packet = Packet::parse(LinkType::Raw, &bytes).unwrap();
+    let again = conntrack.track_in(zone, &packet, START);
+    assert_eq!(again.connection, Some(own));
+    assert_eq!(conntrack.len(), 2);
+}

@@ -63,6 +63,8 @@ impl<'a> Plain<'a> {
 mod tests {
     use super::*;
     use crate::tuple::Addresses;
+    use alloc::vec;
+    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {

@@ -84,8 +84,8 @@ impl<'a> Header<'a> {
     /// (laid out as RFC 7323, appendix A recommends).
     #[inline]
     pub(crate) fn may_have_sacks(&self) -> bool {
-        !self.options.is_empty()
-            && !(self.options.len() == 12 && self.options.starts_with(&[1, 1, 8, 10]))
+        let is_stamp = self.options.len() == 12 && self.options.starts_with(&[1, 1, 8, 10]);
+        !(self.options.is_empty() || is_stamp)
     }
 
     /// Window scale and SACK-permitted; the last of several counts.

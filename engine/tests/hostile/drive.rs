@@ -2,13 +2,18 @@
 //! so that whatever a fuzzer finds is an input of the tests as it stands.
 
 use ip_conntrack::format::{Options, json, line};
-use ip_conntrack::{Config, Conntrack, Knob, LinkType, Packet, Reason, Time};
+use ip_conntrack::{
+    Arrival, Config, Conntrack, Event, Knob, LinkType, Packet, Reason, Time, Verdict, Zone,
+};
 
 /// After every deadline: the times of the packets stay below half of it.
 const FAR_FUTURE: Time = Time::from_nanos(u64::MAX);
 
 /// Calls of `advance` that must suffice to empty any table that these inputs can fill.
 const CALLS: usize = 1000;
+
+/// More than the packets that are on their way at once.
+const LONGEST_BATCH: u8 = 64;
 
 /// Reads a frame whose first byte chooses the link type: whatever the frame is, it is read or refused,
 /// a packet is no longer than its frame, and a capture that was cut is never called malformed.
@@ -39,39 +44,56 @@ pub(crate) fn link_type(number: u8) -> Option<LinkType> {
     })
 }
 
-/// Runs a file through a tracker: the limit holds, what is listed is in the table, all that is listed
-/// can be written, and in the far future nothing is left.
+/// Runs a file through two trackers, packet by packet and in batches: they end alike, the limit holds,
+/// what is listed is in the table, all that is listed can be written, and in the far future nothing is
+/// left.
 ///
 /// The file is laid out as a little-endian pcap, and none is refused: lengths that lie are taken for
-/// what there is. The header's unused time zone is the limit.
+/// what there is. The header's unused time zone is the limit, what is switched on, and the length of a
+/// batch.
 pub(crate) fn track(file: &[u8]) {
-    let Some((header, mut rest)) = file.split_first_chunk::<24>() else {
+    let Some((header, records)) = file.split_first_chunk::<24>() else {
         return;
     };
-    let limit = header[8];
     let link = link_type(header[20]).unwrap_or(LinkType::Raw);
-    let mut conntrack = tracker(limit, header[9]);
-    while let Some((record, after)) = rest.split_first_chunk::<16>() {
+    let arrivals = arrivals(link, records);
+    let [mut single, mut batched] = [(); 2].map(|()| tracker(header[8], header[9]));
+    for batch in arrivals.chunks(1 + usize::from(header[10] % LONGEST_BATCH)) {
+        let one_by_one = take(&mut single, header[8], batch);
+        assert_eq!(one_by_one, take_together(&mut batched, batch));
+        assert_eq!(single.stats(), batched.stats());
+        let events = events(&mut single);
+        write(&events);
+        assert_eq!(events, self::events(&mut batched));
+    }
+    assert_same(&single, &batched);
+    list(&single);
+    drain(&mut single);
+    drain(&mut batched);
+    assert_eq!(single.stats(), batched.stats());
+}
+
+/// The records of a file, with all that their headers can say.
+fn arrivals(link: LinkType, mut records: &[u8]) -> Vec<Arrival<'_>> {
+    let mut arrivals = Vec::new();
+    while let Some((record, after)) = records.split_first_chunk::<16>() {
         let [seconds, fraction, captured, wire_len] = words(record);
         let captured = (captured as usize & 0xffff).min(after.len());
-        let (frame, after) = after.split_at(captured);
+        let (bytes, after) = after.split_at(captured);
         // The highest bit of a length, which no real file has, opens times that no pcap can have.
         let nanos = match wire_len >> 31 {
             0 => u64::from(seconds) * 1_000_000_000 + u64::from(fraction) * 1000,
             _ => u64::from(seconds) << 31 | u64::from(fraction),
         };
-        take(
-            &mut conntrack,
+        arrivals.push(Arrival {
             link,
-            frame,
-            wire_len as usize & 0xffff,
-            nanos,
-        );
-        assert!(limit == 0 || conntrack.len() <= usize::from(limit));
-        rest = after;
+            bytes,
+            wire_len: wire_len as usize & 0xffff,
+            time: Time::from_nanos(nanos),
+        });
+        records = after;
     }
-    list(&conntrack);
-    drain(&mut conntrack);
+    arrivals
 }
 
 /// A small tracker; `switches` are what is on in it.
@@ -97,18 +119,43 @@ fn words(record: &[u8; 16]) -> [u32; 4] {
     [0, 1, 2, 3].map(|at| u32::from_le_bytes(words[at]))
 }
 
-fn take(conntrack: &mut Conntrack, link: LinkType, frame: &[u8], wire_len: usize, nanos: u64) {
-    let now = Time::from_nanos(nanos);
-    conntrack.advance(now);
-    match Packet::parse_cut(link, frame, wire_len) {
-        Ok(packet) => conntrack.track(&packet, now),
-        Err(reason) => conntrack.skip(reason),
+fn take(conntrack: &mut Conntrack, limit: u8, batch: &[Arrival<'_>]) -> Vec<Verdict> {
+    conntrack.advance(batch[0].time);
+    let track = |arrival: &Arrival<'_>| {
+        let verdict = match Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
+            Ok(packet) => conntrack.track(&packet, arrival.time),
+            Err(reason) => conntrack.skip(reason),
+        };
+        assert!(limit == 0 || conntrack.len() <= usize::from(limit));
+        verdict
     };
-    while let Some(event) = conntrack.poll_event() {
+    batch.iter().map(track).collect()
+}
+
+fn take_together(conntrack: &mut Conntrack, batch: &[Arrival<'_>]) -> Vec<Verdict> {
+    conntrack.advance(batch[0].time);
+    let mut verdicts = vec![Verdict::default(); batch.len()];
+    conntrack.track_batch(Zone::default(), batch, &mut verdicts);
+    verdicts
+}
+
+fn events(conntrack: &mut Conntrack) -> Vec<Event> {
+    std::iter::from_fn(|| conntrack.poll_event()).collect()
+}
+
+fn write(events: &[Event]) {
+    for event in events {
         let mut text = Vec::new();
-        line::event(&mut text, &event, &Options::default());
+        line::event(&mut text, event, &Options::default());
         assert!(str::from_utf8(&text).is_ok());
     }
+}
+
+fn assert_same(one: &Conntrack, other: &Conntrack) {
+    assert!(one.connections().eq(other.connections()));
+    assert!(one.deadlines().eq(other.deadlines()));
+    assert_eq!(one.now(), other.now());
+    assert_eq!(one.next_deadline(), other.next_deadline());
 }
 
 fn list(conntrack: &Conntrack) {

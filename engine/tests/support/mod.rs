@@ -58,6 +58,11 @@ pub(crate) fn flow6(number: u32) -> Flow {
 }
 
 impl Flow {
+    /// Between these two.
+    pub(crate) fn between(src: (IpAddr, u16), dst: (IpAddr, u16)) -> Flow {
+        Flow { src, dst }
+    }
+
     /// The way back.
     pub(crate) fn back(self) -> Flow {
         Flow {
@@ -77,7 +82,7 @@ impl Flow {
         }
     }
 
-    fn ports(self) -> Vec<u8> {
+    pub(crate) fn ports(self) -> Vec<u8> {
         [self.src.1.to_be_bytes(), self.dst.1.to_be_bytes()].concat()
     }
 
@@ -101,7 +106,8 @@ impl Flow {
         self.ip(6, &bytes)
     }
 
-    fn sum_into(self, bytes: &mut [u8], protocol: u8, place: usize) {
+    /// Puts the checksum of a payload, pseudo-header included, to its place.
+    pub(crate) fn sum_into(self, bytes: &mut [u8], protocol: u8, place: usize) {
         let mut summed = [octets(self.src.0), octets(self.dst.0)].concat();
         summed.extend((bytes.len() as u32).to_be_bytes());
         summed.extend([0, 0, 0, protocol]);
@@ -109,7 +115,8 @@ impl Flow {
         bytes[place..place + 2].copy_from_slice(&internet_sum(&summed).to_be_bytes());
     }
 
-    fn ip(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    /// The IP packet that carries a payload.
+    pub(crate) fn ip(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
         let len = payload.len() as u16;
         let addresses = [octets(self.src.0), octets(self.dst.0)].concat();
         let mut bytes;
@@ -139,7 +146,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// RFC 1071.
-fn internet_sum(bytes: &[u8]) -> u16 {
+pub(crate) fn internet_sum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| {
         let low = pair.get(1).copied().unwrap_or(0);
         u64::from(pair[0]) << 8 | u64::from(low)

@@ -227,11 +227,7 @@ impl Tcp {
         config: &Config,
     ) -> Option<i32> {
         let (header, class) = check_header(packet, config).ok()?;
-        if class != Class::Ack
-            || self.state != TcpState::Established
-            || !self.peer(direction).has(Peer::MAX_ACK_SET)
-            || header.may_have_sacks()
-        {
+        if class != Class::Ack || self.state != TcpState::Established || header.may_have_sacks() {
             return None;
         }
         let header = header.with_flags(flag::ACK);
@@ -239,7 +235,6 @@ impl Tcp {
             return None;
         }
         self.last_class = Class::Ack;
-        self.last_direction = direction;
         Some(self.timeout(TcpState::Established, Class::Ack, config))
     }
 
