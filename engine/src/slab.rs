@@ -58,6 +58,12 @@ impl Slab {
         self.wanted = (slots as usize).div_ceil(CHUNK).min(RESERVED_AT_MOST);
     }
 
+    /// Wants a chunk beyond those in use.
+    pub(crate) fn want_another(&mut self) {
+        let ahead = (self.used as usize).div_ceil(CHUNK) + 1;
+        self.wanted = self.wanted.max(ahead.min(RESERVED_AT_MOST));
+    }
+
     /// Reserves one more chunk, if more are wanted. Returns whether that was so.
     pub(crate) fn reserve_some(&mut self) -> bool {
         let wants_more = self.chunks.len() < self.wanted;

@@ -36,8 +36,8 @@ pub(crate) const fn at_ms(millis: u64) -> Time {
 /// The two ends of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
-    src: (IpAddr, u16),
-    dst: (IpAddr, u16),
+    pub(crate) src: (IpAddr, u16),
+    pub(crate) dst: (IpAddr, u16),
 }
 
 /// The flow of that number, from one of many clients to one server, over IPv4.
@@ -101,6 +101,19 @@ impl Flow {
         self.ip(6, &bytes)
     }
 
+    /// An ICMP or ICMPv6 message, by the family; ports do not come into it.
+    pub(crate) fn icmp(self, kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind, code, 0, 0];
+        bytes.extend(rest);
+        if self.src.0.is_ipv6() {
+            self.sum_into(&mut bytes, 58, 2);
+            return self.ip(58, &bytes);
+        }
+        let sum = internet_sum(&bytes);
+        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+        self.ip(1, &bytes)
+    }
+
     fn sum_into(self, bytes: &mut [u8], protocol: u8, place: usize) {
         let mut summed = [octets(self.src.0), octets(self.dst.0)].concat();
         summed.extend((bytes.len() as u32).to_be_bytes());
@@ -109,7 +122,8 @@ impl Flow {
         bytes[place..place + 2].copy_from_slice(&internet_sum(&summed).to_be_bytes());
     }
 
-    fn ip(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
+    /// An IP packet with that payload.
+    pub(crate) fn ip(self, protocol: u8, payload: &[u8]) -> Vec<u8> {
         let len = payload.len() as u16;
         let addresses = [octets(self.src.0), octets(self.dst.0)].concat();
         let mut bytes;
@@ -139,7 +153,7 @@ fn octets(address: IpAddr) -> Vec<u8> {
 }
 
 /// RFC 1071.
-fn internet_sum(bytes: &[u8]) -> u16 {
+pub(crate) fn internet_sum(bytes: &[u8]) -> u16 {
     let words = bytes.chunks(2).map(|pair| {
         let low = pair.get(1).copied().unwrap_or(0);
         u64::from(pair[0]) << 8 | u64::from(low)
