@@ -77,7 +77,7 @@ impl Conntrack {
             Step::Keep(_) | Step::Delete | Step::Reopen => 0,
         };
         account(&mut entry, Direction::Original, packet);
-        if self.is_full() && !self.table.has_victim() {
+        if !self.table.has_victim() && self.is_full() {
             return Err(Reason::TableFull);
         }
         Ok(Unconfirmed {
@@ -147,8 +147,9 @@ impl Conntrack {
         if self.has_place() {
             return false;
         }
+        let before = self.table.len();
         self.collect(COLLECTED_WHEN_FULL);
-        !self.has_place()
+        self.table.len() == before || !self.has_place()
     }
 
     fn has_place(&mut self) -> bool {

@@ -1,15 +1,14 @@
 //! The limit on entries, which one tracker has for itself or several share.
 //!
-//! *Places.* A limit is a number of places. A shard takes them from it in *grants* of up to 64, fills
-//! them one by one without asking anybody, and gives back what it does not need: a grant when it has two
-//! to spare, and all that it can do without when nothing is left for the others. A packet of a
-//! known connection has no business here; for a new one that is a look at a line of memory that
-//! all shards share, and one atomic operation for each grant.
+//! *Places.* A limit is a number of places. A shard takes them in *grants* of up to 64, fills them one by
+//! one, and gives back what it does not need: a grant when it has two to spare, and what it can do
+//! without when nothing is left for the others. A packet of a known connection has no business here. A
+//! new one looks at the line of memory that all shards share, and each grant is one atomic operation.
 //!
 //! *Invariants.* The places that shards hold are never more than the limit was when they were taken, and
 //! no shard has more entries than it holds places: the entries of all shards together are never
-//! above the limit. Lowering it makes none go; until the places held fit it again, nobody takes one, nor
-//! fills one that it held before.
+//! above the limit. Lowering it makes none go; until the places held fit it again, no shard takes
+//! one, nor fills one that it held before.
 //!
 //! *Too early.* A shard that finds nothing left evicts or refuses although the others may hold empty
 //! places: 2 × grant each at most, which is up to 128, and up to 1/512 of the limit (2 where that is less).
@@ -17,13 +16,13 @@
 //! *A flood on one shard.* Each shard evicts only its own entries. One that holds less than its *part*
 //! (the limit divided by the shards), or that has nothing to evict, asks; those that hold more than
 //! their part then evict for it when they next advance, 64 at a time, and what comes back is left to who
-//! asked. So a shard without traffic leaves its part to the others, and has it back when it needs
-//! it, but for entries that are ASSURED. A shard asks while it still has one place, so
-//! that it need not refuse meanwhile.
+//! asked. So a shard without traffic leaves its part to the others, and has it back when it needs it,
+//! but for entries that are ASSURED. It asks while it still has one place, so that it need not refuse
+//! meanwhile.
 //!
-//! Two numbers are in the game, the limit and what is taken. They are read and written in one order for
-//! all (`SeqCst`), so that a grant that crosses a change of the limit sees it afterwards. What is
-//! asked for is only a hint.
+//! *Order.* The limit and what is taken are read and written in one order for all threads (`SeqCst`), so
+//! that a grant that crosses a change of the limit sees it afterwards, and is given back. What is asked
+//! for is a hint, and nothing that must hold rests on it.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{
@@ -58,8 +57,8 @@ pub struct Limit(Arc<Pool>);
 #[derive(Debug)]
 #[repr(align(128))]
 struct Pool {
-    /// As it was set: 0 is no limit.
-    max: AtomicU32,
+    /// As many as there may be; `u32::MAX` is no limit.
+    places: AtomicU32,
     /// Places that shards hold.
     taken: AtomicU32,
     /// Places that shards ask others for.
@@ -73,7 +72,7 @@ impl Limit {
     /// Any number of trackers may, but each counts on that part of it.
     pub fn new(max: u32, shards: usize) -> Limit {
         let limit = Limit(Arc::new(Pool {
-            max: AtomicU32::new(0),
+            places: AtomicU32::new(0),
             taken: AtomicU32::new(0),
             asked: AtomicU32::new(0),
             shards: u32::try_from(shards).unwrap_or(u32::MAX).max(1),
@@ -84,14 +83,21 @@ impl Limit {
 
     /// The most entries; 0 is no limit.
     pub fn max(&self) -> u32 {
-        self.0.max.load(SeqCst)
+        match self.places() {
+            u32::MAX => 0,
+            places => places,
+        }
     }
 
     /// Changes the most entries; 0 is no limit, and more than 2,147,483,647 is that. Trackers see it at
     /// once; their `nf_conntrack_max` shows it after their next
     /// [`advance`](crate::Conntrack::advance). If it is lowered, entries above it stay until they end.
     pub fn set(&self, max: u32) {
-        self.0.max.store(max.min(i32::MAX as u32), SeqCst);
+        let places = match max {
+            0 => u32::MAX,
+            max => max.min(i32::MAX as u32),
+        };
+        self.0.places.store(places, SeqCst);
     }
 
     /// The trackers that it was made for.
@@ -105,10 +111,7 @@ impl Limit {
     }
 
     fn places(&self) -> u32 {
-        match self.max() {
-            0 => u32::MAX,
-            max => max,
-        }
+        self.0.places.load(SeqCst)
     }
 
     fn grant(&self) -> u32 {
@@ -143,8 +146,7 @@ impl Share {
             held: 0,
             asked: 0,
         };
-        share.take(true);
-        share.ask(0);
+        share.take(false);
         share
     }
 
@@ -154,24 +156,35 @@ impl Share {
 
     /// Whether one more entry than `len` fits. At the last place in hand more are taken, or asked for.
     #[inline]
-    pub(crate) fn has_place(&mut self, len: u32, has_victim: impl FnOnce() -> bool) -> bool {
+    pub(crate) fn has_place(&mut self, len: u32, has_victim: impl Fn() -> bool) -> bool {
         if self.limit.is_overdrawn() {
             self.give_back(self.empty(len));
         }
-        if self.empty(len) <= 1 {
-            self.take(has_victim());
+        while self.empty(len) <= 1 {
+            let may_ask = self.may_ask(&has_victim);
+            let is_vain = !may_ask && self.limit.left() == 0;
+            if is_vain || !self.take(may_ask) {
+                break;
+            }
         }
         self.empty(len) > 0
+    }
+
+    /// Whether others shall evict for this shard: it has less than its part, or nothing to evict itself.
+    #[inline]
+    fn may_ask(&self, has_victim: impl Fn() -> bool) -> bool {
+        let held_by_all = u64::from(self.held) * u64::from(self.limit.0.shards);
+        held_by_all < u64::from(self.limit.places()) || !has_victim()
     }
 
     const fn empty(&self, len: u32) -> u32 {
         self.held.saturating_sub(len)
     }
 
+    /// Takes a grant, or asks for one where there is none.
     #[inline(never)]
-    fn take(&mut self, has_victim: bool) {
+    fn take(&mut self, may_ask: bool) -> bool {
         let Pool { taken, asked, .. } = &*self.limit.0;
-        let may_ask = !has_victim || !self.has_its_part();
         let left_to_others = match may_ask {
             true => 0,
             false => asked.load(Relaxed).saturating_sub(self.asked),
@@ -187,17 +200,15 @@ impl Share {
         });
         if granted.is_err() {
             self.ask(if may_ask { self.limit.grant() } else { 0 });
-            return;
+            return false;
         }
         self.held += grant;
         self.ask(0);
         if self.limit.is_overdrawn() {
             self.give_back(grant);
+            return false;
         }
-    }
-
-    fn has_its_part(&self) -> bool {
-        u64::from(self.held) * u64::from(self.limit.0.shards) >= u64::from(self.limit.places())
+        true
     }
 
     /// Asks the others for that many places in all, instead of for as many as before.
@@ -282,19 +293,27 @@ impl Conntrack {
             self.make_room();
         }
         if self.share.asked > 0 {
-            self.share.take(self.table.has_victim());
+            let may_ask = self.share.may_ask(|| self.table.has_victim());
+            self.share.take(may_ask);
         }
         self.share.settle(self.table.len());
-        for _ in 0..self.share.owed() {
+        self.evict_for_others(self.share.owed());
+        if self.share.limit.0.shards > 1 {
+            self.table.slab.want_another();
+        }
+    }
+
+    fn evict_for_others(&mut self, entries: u32) {
+        if entries == 0 {
+            return;
+        }
+        for _ in 0..entries {
             let Some(victim) = self.table.victim() else {
                 break;
             };
             self.remove(victim, Cause::EarlyDrop);
         }
         self.share.settle(self.table.len());
-        if self.share.limit.0.shards > 1 {
-            self.table.slab.want_another();
-        }
     }
 
     /// Wants memory for this shard's part of the limit, and an index for that or what it has.

@@ -101,6 +101,6 @@ impl Dispatch {
     /// A shard from a hash, without dividing.
     #[inline]
     const fn scale(&self, hash: u64) -> usize {
-        ((hash >> 32) * self.shards as u64 >> 32) as usize
+        (((hash >> 32) * self.shards as u64) >> 32) as usize
     }
 }

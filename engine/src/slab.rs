@@ -60,8 +60,9 @@ impl Slab {
 
     /// Wants a chunk beyond those in use.
     pub(crate) fn want_another(&mut self) {
-        let ahead = (self.used as usize).div_ceil(CHUNK) + 1;
-        self.wanted = self.wanted.max(ahead.min(RESERVED_AT_MOST));
+        let wanted = self.wanted;
+        self.want(self.used.saturating_add(CHUNK as u32));
+        self.wanted = self.wanted.max(wanted);
     }
 
     /// Reserves one more chunk, if more are wanted. Returns whether that was so.

@@ -1,12 +1,14 @@
 //! Which tracker a packet is for, and that several hold together what one would.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ip_conntrack::{
-    Action, Arrival, Class, Connection, Conntrack, Dispatch, Knob, Limit, LinkType, Packet,
-    Protocol, Reason, Verdict, Zone, ZoneDirections,
+    Action, Arrival, Class, Connection, Conntrack, Dispatch, Knob, Limit, LinkType, Packet, Reason,
+    Verdict, Zone, ZoneDirections,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -127,7 +129,7 @@ fn fragments(packet: &[u8], cut: usize, id: u8) -> Vec<Vec<u8>> {
     }
     let piece = |at: usize, more: bool, payload: &[u8]| {
         let mut bytes = header.to_vec();
-        let word = (at as u16 / 8 << if is_v4 { 0 } else { 3 }).to_be_bytes();
+        let word = ((at as u16 / 8) << if is_v4 { 0 } else { 3 }).to_be_bytes();
         if is_v4 {
             bytes[2..4].copy_from_slice(&(20 + payload.len() as u16).to_be_bytes());
             bytes[5] = id;
@@ -403,15 +405,4 @@ fn a_frame_without_a_packet_is_the_first_shards() {
         time: START,
     };
     assert_eq!(dispatch.shard_of_frame(&frame), 0);
-    assert!(has_five_shards(&dispatch));
-}
-
-/// Every shard is reached, and none beyond.
-fn has_five_shards(dispatch: &Dispatch) -> bool {
-    let mut seen: Vec<_> = (0..100)
-        .map(|number| shard_of(dispatch, &flow(number).tcp(SYN, 1, 0)))
-        .collect();
-    seen.sort_unstable();
-    seen.dedup();
-    seen == [0, 1, 2, 3, 4] && Protocol::TCP == Protocol(6)
 }
