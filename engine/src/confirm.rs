@@ -13,7 +13,7 @@
 
 use crate::config::Knob;
 use crate::connection::{Counters, Status};
-use crate::conntrack::{Conntrack, account, class_of, limit};
+use crate::conntrack::{Conntrack, account, class_of};
 use crate::entry::Entry;
 use crate::event::{Cause, Changes, EventKind};
 use crate::hash::Probe;
@@ -149,12 +149,17 @@ impl Conntrack {
 
     /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
     fn is_full(&mut self) -> bool {
-        let max = limit(&self.config);
-        if max == 0 || self.table.len() < max {
+        if self.has_place() {
             return false;
         }
+        let before = self.table.len();
         self.collect(COLLECTED_WHEN_FULL);
-        self.table.len() >= max
+        self.table.len() == before || !self.has_place()
+    }
+
+    fn has_place(&mut self) -> bool {
+        let table = &self.table;
+        self.share.has_place(table.len(), || table.has_victim())
     }
 
     /// The second phase: puts a new connection into the table.

@@ -13,7 +13,7 @@
 //! of entries at a time; an entry that ran out and is not collected yet is nowhere to be seen.
 //!
 //! *The limit* is exact: `nf_conntrack_max` entries fit. For one more, an entry that is not ASSURED
-//! has to go; if there is none, the packet is dropped.
+//! has to go; if there is none, the packet is dropped. Several trackers may share one (`limit.rs`).
 //!
 //! This file names no header bit and no protocol state.
 
@@ -26,6 +26,7 @@ use crate::defrag::{self, Datagram, Defrag};
 use crate::entry::Entry;
 use crate::event::{Cause, Changes, Event, EventKind};
 use crate::hash::{Hasher, Probe};
+use crate::limit::{Limit, Share, part};
 use crate::look::Look;
 use crate::packet::{Fragment, Packet, Segment, ip};
 use crate::proto::icmp::Quote;
@@ -72,6 +73,7 @@ pub struct Conntrack {
     pub(crate) events: VecDeque<Event>,
     pub(crate) event_capacity: usize,
     defrag: Defrag,
+    pub(crate) share: Share,
 }
 
 /// What [`Conntrack::begin`] finds.
@@ -90,7 +92,22 @@ impl Conntrack {
     /// that nobody can choose packets that collide; or fix it, so that the same packets give the
     /// same ids.
     pub fn new(config: Config, seed: u128) -> Conntrack {
-        let table = Table::new(Hasher::new(seed), limit(&config), places(&config));
+        let limit = Limit::new(limit(&config), 1);
+        Conntrack::with_limit(config, seed, &limit)
+    }
+
+    /// As [`new`](Conntrack::new), an empty table whose entries count with those of other trackers
+    /// against a limit that they share. That takes the place of the `nf_conntrack_max` in `config`, and
+    /// `nf_conntrack_buckets` is for all of them too: each makes room for its part of both, and for more
+    /// when it fills more.
+    ///
+    /// Only the limit is shared. What a knob bounds beside, such as the memory of fragments, each tracker
+    /// may use by itself.
+    pub fn with_limit(mut config: Config, seed: u128, limit: &Limit) -> Conntrack {
+        // Within the bounds of the knob.
+        let _ = config.set(Knob::Max, i64::from(limit.max()));
+        let (max, places) = part(limit, &config);
+        let table = Table::new(Hasher::new(seed), max, places);
         Conntrack {
             config,
             table,
@@ -99,6 +116,7 @@ impl Conntrack {
             events: VecDeque::new(),
             event_capacity: 0,
             defrag: Defrag::default(),
+            share: Share::of(limit),
         }
     }
 
@@ -111,7 +129,9 @@ impl Conntrack {
         self.stats.fragments_expired += self.defrag.take_expired();
         self.table.reserve_some();
         self.move_some();
-        self.collect(EXPIRED_AT_ONCE) && no_more_fragments
+        let no_more_entries = self.collect(EXPIRED_AT_ONCE);
+        self.share_places();
+        no_more_entries && no_more_fragments
     }
 
     /// Removes entries that ran out, looking at no more than `budget`. Returns whether that was enough.
@@ -436,6 +456,7 @@ impl Conntrack {
         }
         self.emit(EventKind::Destroy(cause), Changes::default(), slot);
         self.table.remove(slot);
+        self.share.spare(self.table.len());
     }
 
     pub(crate) fn emit(&mut self, kind: EventKind, changes: Changes, slot: u32) {

@@ -2,7 +2,7 @@
 
 use crate::config::{Config, ConfigError, Knob};
 use crate::connection::Connection;
-use crate::conntrack::{Conntrack, Handle, limit, places};
+use crate::conntrack::{Conntrack, Handle, limit};
 use crate::event::{Cause, Changes, Event, EventKind};
 use crate::stats::Stats;
 use crate::time::Time;
@@ -16,15 +16,18 @@ impl Conntrack {
 
     /// Sets a knob. A new limit or number of buckets takes effect at once, and the table is rebuilt
     /// in small steps by the calls that follow. Entries above a lowered limit stay until they end.
+    /// A limit that is [shared](crate::Limit) is set for all who share it.
     ///
     /// # Errors
     ///
     /// The value is out of bounds or the knob is read only; nothing is changed then.
     pub fn set(&mut self, knob: Knob, value: i64) -> Result<(), ConfigError> {
         self.config.set(knob, value)?;
+        if knob == Knob::Max {
+            self.share.limit().set(limit(&self.config));
+        }
         if matches!(knob, Knob::Max | Knob::Buckets) {
-            let (max, places) = (limit(&self.config), places(&self.config));
-            self.table.reserve(max, places);
+            self.make_room();
         }
         Ok(())
     }

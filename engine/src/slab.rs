@@ -58,6 +58,13 @@ impl Slab {
         self.wanted = (slots.min(RESERVED_AT_MOST) as usize).div_ceil(CHUNK);
     }
 
+    /// Wants a chunk beyond those in use.
+    pub(crate) fn want_another(&mut self) {
+        let wanted = self.wanted;
+        self.want(self.used.saturating_add(CHUNK as u32));
+        self.wanted = self.wanted.max(wanted);
+    }
+
     /// Reserves one more chunk, if more are wanted. Returns whether that was so.
     pub(crate) fn reserve_some(&mut self) -> bool {
         let wants_more = self.chunks.len() < self.wanted;

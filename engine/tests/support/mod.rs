@@ -36,8 +36,8 @@ pub(crate) const fn at_ms(millis: u64) -> Time {
 /// The two ends of a packet.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flow {
-    src: (IpAddr, u16),
-    dst: (IpAddr, u16),
+    pub(crate) src: (IpAddr, u16),
+    pub(crate) dst: (IpAddr, u16),
 }
 
 /// The flow of that number, from one of many clients to one server, over IPv4.
@@ -104,6 +104,19 @@ impl Flow {
         bytes.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
         self.sum_into(&mut bytes, 6, 16);
         self.ip(6, &bytes)
+    }
+
+    /// An ICMP or ICMPv6 message, by the family; ports do not come into it.
+    pub(crate) fn icmp(self, kind: u8, code: u8, rest: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![kind, code, 0, 0];
+        bytes.extend(rest);
+        if self.src.0.is_ipv6() {
+            self.sum_into(&mut bytes, 58, 2);
+            return self.ip(58, &bytes);
+        }
+        let sum = internet_sum(&bytes);
+        bytes[2..4].copy_from_slice(&sum.to_be_bytes());
+        self.ip(1, &bytes)
     }
 
     /// Puts the checksum of a payload, pseudo-header included, to its place.
