@@ -11,6 +11,8 @@
 //! *Full.* At the limit, entries that ran out are collected first, then one is evicted. That happens at
 //! confirmation: a packet that is refused in between has evicted nobody.
 
+use alloc::borrow::ToOwned;
+
 use crate::config::Knob;
 use crate::connection::{Counters, Status};
 use crate::conntrack::{Conntrack, account, class_of, limit};
@@ -49,6 +51,19 @@ impl Unconfirmed {
     pub fn set_labels(&mut self, labels: u128) {
         self.extra.get_or_insert_default().labels = labels;
         self.changes.add(Changes::LABEL);
+    }
+
+    /// Notes that a rule gave the connection a helper. The name is kept and shown, and the status
+    /// says [`HELPER`](Status::HELPER), as in Linux; nothing reads the connection's data for it yet.
+    pub fn set_helper(&mut self, name: &str) {
+        self.extra.get_or_insert_default().helper = Some(name.to_owned());
+        self.entry.set(Status::HELPER);
+        self.changes.add(Changes::HELPER);
+    }
+
+    /// The connection's protocol.
+    pub const fn protocol(&self) -> Protocol {
+        self.probe.key.protocol()
     }
 }
 

@@ -3,7 +3,7 @@
 //! Chunks are reserved when the limit is set and touched when they are used, so that a table of a
 //! million entries costs what it holds. Slots are used in order, and freed ones first, last freed
 //! first. The addresses of IPv6 entries and start times stand in arrays beside the chunk, made when
-//! the first entry of the chunk needs them.
+//! the first entry of the chunk needs them; how often each slot was filled stands there too.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -24,6 +24,8 @@ const RESERVED_AT_MOST: u32 = 1 << 24;
 #[derive(Debug, Default)]
 struct Chunk {
     entries: Vec<Entry>,
+    /// How often each slot was filled again, modulo 65,536.
+    generations: Vec<u16>,
     wide: Option<Box<[[u128; 2]]>>,
     /// Nanoseconds plus one; 0 is none.
     starts: Option<Box<[u64]>>,
@@ -54,6 +56,7 @@ impl Slab {
         while self.chunks.len() * CHUNK < slots as usize {
             self.chunks.push(Chunk {
                 entries: Vec::with_capacity(CHUNK),
+                generations: Vec::with_capacity(CHUNK),
                 ..Chunk::default()
             });
         }
@@ -69,6 +72,9 @@ impl Slab {
             let slot = self.free;
             self.free = self[slot].next;
             self[slot] = entry;
+            let generation =
+                &mut self.chunks[slot as usize / CHUNK].generations[slot as usize % CHUNK];
+            *generation = generation.wrapping_add(1);
             return Some(slot);
         }
         let slot = self.used;
@@ -76,7 +82,9 @@ impl Slab {
             return None;
         }
         self.grow(slot + 1);
-        self.chunks[slot as usize / CHUNK].entries.push(entry);
+        let chunk = &mut self.chunks[slot as usize / CHUNK];
+        chunk.entries.push(entry);
+        chunk.generations.push(0);
         self.used += 1;
         Some(slot)
     }
@@ -95,6 +103,11 @@ impl Slab {
         let chunk = self.chunks.get(slot as usize / CHUNK)?;
         let entry = chunk.entries.get(slot as usize % CHUNK)?;
         (entry.parts != 0).then_some(entry)
+    }
+
+    /// A number by which an entry differs from those that were in its slot before.
+    pub(crate) fn generation(&self, slot: u32) -> u16 {
+        self.chunks[slot as usize / CHUNK].generations[slot as usize % CHUNK]
     }
 
     pub(crate) fn wide(&self, slot: u32) -> [u128; 2] {

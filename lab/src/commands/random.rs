@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use clap::Args;
+use lab::counts::Counts;
 use lab::craft::Body;
 use lab::duel::{self, Account, Duel, Found};
 use lab::linux::Linux;
@@ -180,26 +181,9 @@ struct Round<'a> {
     unclear_before: u64,
 }
 
-/// What both count.
-#[derive(PartialEq, Eq, Debug, Default)]
-struct Counts {
-    invalid: u64,
-    error: u64,
-}
-
-impl Counts {
-    fn add(&mut self, running: &Option<Running>) {
-        if let Some(running) = running {
-            let (invalid, error) = running.duel.counts();
-            self.invalid += invalid;
-            self.error += error;
-        }
-    }
-}
-
 impl Round<'_> {
     fn run(&mut self, rng: &mut Rng) -> Result<(), String> {
-        let before = self.linux.stats().map_err(|error| error.to_string())?;
+        let before = self.linux.counts().map_err(|error| error.to_string())?;
         let mut running: Vec<Option<Running>> = Vec::new();
         let mut ready = BinaryHeap::new();
         let mut begun = 0;
@@ -221,8 +205,7 @@ impl Round<'_> {
                 && Instant::now() < self.end
                 && self.totals.steps < self.most
                 && !self.totals.has_enough();
-            self.ours.add(&running[slot]);
-            running[slot] = None;
+            self.count(running[slot].take());
             self.totals.sequences += 1;
             // Not worth waiting for the last few.
             if !goes_on && ready.len() < SIDE_BY_SIDE / 4 {
@@ -234,20 +217,21 @@ impl Round<'_> {
                 ready.push(Reverse((Instant::now(), slot)));
             }
         }
-        running.iter().for_each(|running| self.ours.add(running));
-        self.compare_counters(&before)
+        running.into_iter().for_each(|running| self.count(running));
+        self.compare_counters(before)
+    }
+
+    fn count(&mut self, over: Option<Running>) {
+        if let Some(running) = over {
+            self.ours = self.ours + running.duel.counts();
+        }
     }
 
     /// The kernel counts for its whole namespace, so its counters can be compared only where it saw
     /// nothing that the engine did not.
-    fn compare_counters(&mut self, before: &[u64; 16]) -> Result<(), String> {
-        const INVALID: usize = 4;
-        const ERROR: usize = 12;
-        let after = self.linux.stats().map_err(|error| error.to_string())?;
-        let theirs = Counts {
-            invalid: after[INVALID] - before[INVALID],
-            error: after[ERROR] - before[ERROR],
-        };
+    fn compare_counters(&mut self, before: Counts) -> Result<(), String> {
+        let after = self.linux.counts().map_err(|error| error.to_string())?;
+        let theirs = after - before;
         let is_comparable = self.replays == 0 && self.totals.unclear == self.unclear_before;
         if is_comparable && self.ours != theirs {
             self.totals.differences += 1;
@@ -256,7 +240,7 @@ impl Round<'_> {
                 "difference {} after {steps} packets:",
                 self.totals.differences
             );
-            println!("    counters of a round: engine {ours:?}, kernel {theirs:?}");
+            println!("    counters of a round: engine {ours}, kernel {theirs}");
         }
         Ok(())
     }
@@ -276,7 +260,7 @@ impl Round<'_> {
 
     fn duel(&self) -> Result<Duel, String> {
         let config = duel::config(&self.knobs).map_err(|error| error.to_string())?;
-        Ok(Duel::new(config, Instant::now()))
+        Ok(Duel::new(config))
     }
 
     /// Plays the next packet; returns when the one after it is due, `None` at the end.

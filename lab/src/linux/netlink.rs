@@ -129,9 +129,23 @@ impl Netlink {
     pub(super) fn request(
         &mut self,
         message: &mut Message,
-        mut each: impl FnMut(&Received<'_>),
+        each: impl FnMut(&Received<'_>),
     ) -> io::Result<()> {
         self.socket.send(message.finish(), 0)?;
+        self.answer(each)
+    }
+
+    /// Sends messages in one piece.
+    pub(super) fn send(&mut self, messages: &mut [Message]) -> io::Result<()> {
+        let bytes: Vec<u8> = messages
+            .iter_mut()
+            .flat_map(|m| m.finish().to_vec())
+            .collect();
+        self.socket.send(&bytes, 0).map(|_| ())
+    }
+
+    /// Hands each answer to `each`, up to the one that says that it was the last.
+    pub(super) fn answer(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<()> {
         let mut outcome = None;
         while outcome.is_none() {
             self.receive()?;
