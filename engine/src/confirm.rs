@@ -4,9 +4,9 @@
 //! outside the table, as an [`Unconfirmed`]. A rule may still refuse the packet; then it is dropped
 //! with the value. [`Conntrack::confirm`] inserts it.
 //!
-//! *Clashes.* Two packets of one connection may both be proposed before one is confirmed. The second
-//! joins the first's entry where the protocol allows it, else it is dropped and its repetition will
-//! find the entry. A reply tuple that is taken always means that the packet is dropped.
+//! *Clashes.* Two packets of one connection may both be proposed before one is confirmed, also in opposite
+//! directions. The second joins the first's entry where the protocol allows it, else it is dropped and
+//! its repetition will find the entry. If only its reply tuple is taken, the packet is always dropped.
 //!
 //! *Full.* At the limit, entries that ran out are collected first, then one is evicted. That happens at
 //! confirmation: a packet that is refused in between has evicted nobody.
@@ -177,11 +177,11 @@ impl Conntrack {
     /// repetition will find the other.
     pub fn confirm(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let now = self.tick(now);
-        if let Some((slot, direction)) = self.table.find(&unconfirmed.probe) {
+        if let Some((slot, _)) = self.table.find(&unconfirmed.probe) {
             if self.table.slab[slot].deadline <= now {
                 self.remove(slot, Cause::Expired);
             } else {
-                return self.clash(slot, direction, &unconfirmed);
+                return self.clash(slot, &unconfirmed);
             }
         }
         if self.reply_is_taken(&unconfirmed) {
@@ -246,9 +246,11 @@ impl Conntrack {
         verdict
     }
 
-    fn clash(&mut self, slot: u32, direction: Direction, loser: &Unconfirmed) -> Verdict {
-        let may_join = proto::allows_clash(loser.probe.key.protocol());
-        if !may_join || direction == Direction::Reply && !loser.probe.mirrored {
+    /// Another packet of the connection was confirmed first: in the same direction, or in the other one
+    /// if both hosts began at once (zones of one direction make no difference to that). What the loser
+    /// counted as original is added as that.
+    fn clash(&mut self, slot: u32, loser: &Unconfirmed) -> Verdict {
+        if !proto::allows_clash(loser.protocol()) {
             return self.refuse(Reason::Clash);
         }
         self.stats.clash_resolve += 1;

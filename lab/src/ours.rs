@@ -278,9 +278,10 @@ impl Side for Ours {
         Ok(())
     }
 
-    fn wait_until(&mut self, at: u64) {
+    fn wait_until(&mut self, at: u64) -> bool {
         self.now = Time::from_nanos(EPOCH_NS + at);
         self.router.advance(self.now);
+        true
     }
 
     fn send(&mut self, packet: &Craft) -> Result<Reaction, String> {

@@ -83,8 +83,11 @@ impl Side for Theirs {
         Ok(())
     }
 
-    fn wait_until(&mut self, at: u64) {
-        sleep(Duration::from_nanos(at).saturating_sub(self.start.elapsed()));
+    fn wait_until(&mut self, at: u64) -> bool {
+        const SLACK: Duration = Duration::from_millis(150);
+        let at = Duration::from_nanos(at);
+        sleep(at.saturating_sub(self.start.elapsed()));
+        self.start.elapsed() < at + SLACK
     }
 
     fn send(&mut self, packet: &Craft) -> Result<Reaction, String> {
