@@ -77,7 +77,8 @@ impl Side for Theirs {
 
     fn finish(&mut self) -> Result<(), String> {
         self.linux.flush().map_err(said)?;
-        for (name, value) in std::mem::take(&mut self.before) {
+        // Some are bounds of others: the last that was changed is the first to be put back.
+        for (name, value) in std::mem::take(&mut self.before).into_iter().rev() {
             self.set(&name, &value)?;
         }
         Ok(())
@@ -92,8 +93,9 @@ impl Side for Theirs {
 
     fn send(&mut self, packet: &Craft) -> Result<Reaction, String> {
         let outcome = self.linux.send(&packet.bytes()).map_err(said)?;
-        let goes_no_further = !outcome.passed && !outcome.waits;
-        let class = match outcome.taken && outcome.class.is_some() && goes_no_further {
+        let goes_no_further = outcome.taken && !outcome.passed && !outcome.waits;
+        let is_held = outcome.class.is_none() && packet.fragment.is_some();
+        let class = match goes_no_further && !is_held {
             true => "dropped",
             false => class(&outcome),
         };
