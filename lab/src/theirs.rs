@@ -94,7 +94,7 @@ impl Side for Theirs {
     fn send(&mut self, packet: &Craft) -> Result<Reaction, String> {
         let outcome = self.linux.send(&packet.bytes()).map_err(said)?;
         let goes_no_further = outcome.taken && !outcome.passed && !outcome.waits;
-        let is_held = outcome.class.is_none() && packet.fragment.is_some();
+        let is_held = outcome.class.is_none() && packet.is_fragment();
         let class = match goes_no_further && !is_held {
             true => "dropped",
             false => class(&outcome),

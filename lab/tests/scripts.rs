@@ -1,6 +1,6 @@
 //! Every script under `lab/scripts` is a test, or two: the engine does what the script expects, and
 //! so does the running kernel, where namespaces are allowed. `IP_CONNTRACK_REQUIRE_KERNEL=1` makes it
-//! a failure that they are not. Scripts that set knobs of the whole kernel are in `full.rs`.
+//! a failure that they are not. Scripts that need the kernel for themselves are in `alone.rs`.
 
 use std::path::PathBuf;
 use std::sync::mpsc::{Sender, channel};
@@ -28,6 +28,7 @@ fn main() {
         trials.push(Trial::test(name.clone(), ours).with_kind("engine"));
         trials.push(Trial::test(name, move || kernels.play(kernel)).with_kind("kernel"));
     }
+    trials.push(Trial::test("DIFFERENCES.md", differences_are_shown));
     arguments.test_threads.get_or_insert(KERNELS);
     libtest_mimic::run(&arguments, trials).exit();
 }
@@ -82,4 +83,31 @@ impl Kernels {
         jobs.send((file, done))?;
         result.recv()?
     }
+}
+
+/// DIFFERENCES.md names every script of the folder `differences`, and names no script or test that is not
+/// there.
+fn differences_are_shown() -> Result<(), Failed> {
+    let project = support::root().join("../..");
+    let text = std::fs::read_to_string(project.join("DIFFERENCES.md"))?;
+    let mut files = Vec::new();
+    support::collect(&support::root().join("differences"), &mut files);
+    for file in &files {
+        let name = file.file_name().unwrap_or_default().display().to_string();
+        if !text.contains(&format!("`{name}`")) {
+            return Err(format!("DIFFERENCES.md does not name {name}").into());
+        }
+    }
+    let quoted = text.split('`').skip(1).step_by(2);
+    let named = quoted.filter(|word| word.ends_with(".trace") || word.ends_with(".rs"));
+    for name in named {
+        let places = ["", "lab", "lab/scripts/differences"];
+        if !places
+            .iter()
+            .any(|place| project.join(place).join(name).is_file())
+        {
+            return Err(format!("DIFFERENCES.md names {name}, which is not there").into());
+        }
+    }
+    Ok(())
 }

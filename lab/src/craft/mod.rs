@@ -187,6 +187,18 @@ const SCTP: u8 = 132;
 const UDPLITE: u8 = 136;
 
 impl Craft {
+    /// Whether it is, or claims to be, a fragment.
+    pub const fn is_fragment(&self) -> bool {
+        let claims = matches!(
+            self.body,
+            Body::Other {
+                protocol: FRAGMENT,
+                ..
+            }
+        );
+        claims || self.fragment.is_some()
+    }
+
     /// The packet's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let (protocol, mut payload) = self.payload();

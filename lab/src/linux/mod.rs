@@ -179,8 +179,12 @@ impl Linux {
     ///
     /// The netlink socket failed.
     pub fn listen(&mut self, listens: bool) -> io::Result<()> {
-        if listens != self.listener.is_some() {
-            self.listener = listens.then(listener).transpose()?;
+        match (listens, self.listener.take()) {
+            (true, None) => self.listener = Some(listener()?),
+            (true, listener) => self.listener = listener,
+            // A child process that has only just begun may still hold the socket.
+            (false, Some(listener)) => listener.leave(&GROUPS)?,
+            (false, None) => {}
         }
         Ok(())
     }
@@ -251,9 +255,11 @@ fn path(name: &str) -> String {
     format!("{folder}/{name}")
 }
 
-/// A socket that hears of new, changed and destroyed entries.
+/// Multicast groups of new, changed and destroyed entries.
+const GROUPS: [u32; 3] = [1, 2, 3];
+
 fn listener() -> io::Result<Netlink> {
-    Netlink::listener(&[1, 2, 3])
+    Netlink::listener(&GROUPS)
 }
 
 /// `CLASS [DIRECTION]`.

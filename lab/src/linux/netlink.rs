@@ -100,6 +100,12 @@ impl Netlink {
         Ok(netlink)
     }
 
+    /// Leaves multicast groups at once, whoever else may hold the socket.
+    pub(super) fn leave(self, groups: &[u32]) -> io::Result<()> {
+        let mut groups = groups.iter();
+        groups.try_for_each(|group| self.socket.drop_membership(*group))
+    }
+
     /// From now on, reading never blocks, and a burst is not lost.
     pub(super) fn listen(&self) -> io::Result<()> {
         self.socket.set_rx_buf_sz(8i32 << 20)?;

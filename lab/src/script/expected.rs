@@ -50,7 +50,7 @@ pub struct There {
     pub is_same: Option<bool>,
 }
 
-const CLASSES: [&str; 8] = [
+const CLASSES: [&str; 9] = [
     "new",
     "established",
     "related",
@@ -59,6 +59,7 @@ const CLASSES: [&str; 8] = [
     "held",
     "dropped",
     "passed",
+    "any",
 ];
 
 impl Expected {
@@ -88,7 +89,7 @@ impl Expected {
     /// Whether what happened is what was expected.
     pub fn agrees(&self, seen: &Seen) -> bool {
         let told_so = self.told.as_ref().is_none_or(|told| *told == seen.told);
-        self.class == seen.class
+        (self.class == "any" || self.class == seen.class)
             && told_so
             && match (&self.entry, &seen.entry) {
                 (None, _) | (Some(Entry::Gone), None) => true,

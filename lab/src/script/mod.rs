@@ -13,7 +13,7 @@
 //! ```
 //!
 //! A line has the time in seconds, the flow and direction (`o` original, `r` reply; a number names
-//! the flow, 1 if there is none), the packet, and behind `=>` what is expected: the class; then, if
+//! the flow, 1 if there is none), the packet, and behind `=>` what is expected: the class or `any`; then, if
 //! given, the entry: state (`-` for protocols without), seconds to expiry (one less is as good, since
 //! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`, `mark=N`,
 //! `labels=N` (a number of 128 bits), `helper=NAME`, `start=SECONDS` (of the case), `same` or `another`
@@ -63,6 +63,7 @@ use packet::{craft, ends};
 use words::parse_number;
 
 use crate::craft::{Body, Craft, Ends};
+use crate::linux::Globals;
 
 /// A script.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -173,6 +174,13 @@ impl Script {
         });
         let first = self.sysctls.iter().map(|(name, _)| name);
         first.chain(later).map(String::as_str)
+    }
+
+    /// Whether it needs the kernel for itself: it sets knobs that namespaces share, or ceases to listen, which
+    /// the kernel only notices when nobody else does.
+    pub fn is_for_one(&self) -> bool {
+        let listens = |step: &Step| matches!(step.action, Action::Listen(_));
+        self.knobs().any(Globals::has) || self.steps().any(listens)
     }
 
     fn line(&mut self, number: usize, line: &str, flows: &mut Flows) -> Result<(), String> {

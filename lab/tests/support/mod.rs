@@ -13,19 +13,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
 }
 
-/// All scripts, those that set knobs of the whole kernel or the others, with names for their tests.
-pub(crate) fn scripts(global: bool) -> Vec<(String, PathBuf)> {
+/// All scripts that need the kernel for themselves, or all others, with names for their tests.
+pub(crate) fn scripts(alone: bool) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     collect(&root(), &mut files);
     files.sort();
     // What cannot be read fails where it is played.
-    let is_global = |file: &PathBuf| {
-        let text = std::fs::read_to_string(file).unwrap_or_default();
-        ["nf_conntrack_max", "nf_conntrack_buckets"]
-            .iter()
-            .any(|name| text.contains(name))
-    };
-    files.retain(|file| is_global(file) == global);
+    let needs_it_alone = |file: &PathBuf| read(file).is_ok_and(|(_, script)| script.is_for_one());
+    files.retain(|file| needs_it_alone(file) == alone);
     assert!(!files.is_empty(), "no scripts under {}", root().display());
     let named = files.into_iter().map(|file| {
         let name = file
@@ -38,7 +33,8 @@ pub(crate) fn scripts(global: bool) -> Vec<(String, PathBuf)> {
     named.collect()
 }
 
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
+/// All scripts in a folder and those below it.
+pub(crate) fn collect(folder: &Path, files: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
         let path = entry.path();
         if path.is_dir() {
