@@ -38,6 +38,10 @@ pub struct There {
     pub unreplied: bool,
     /// Packets and bytes, original and reply, where given.
     pub counters: [Option<(u64, u64)>; 2],
+    /// TCP's flags of both sides, as ctnetlink numbers them.
+    pub flags: Option<(u64, u64)>,
+    /// TCP's window scales of both sides, or SCTP's tags.
+    pub scales: Option<(u64, u64)>,
     /// Its mark.
     pub mark: u32,
     /// Its labels.
@@ -116,12 +120,14 @@ impl There {
             labels: u128::from(fields.or::<u64>("labels", 0)?),
             helper: fields.take("helper").map(str::to_owned),
             start: fields.take("start").map(milliseconds).transpose()?,
+            flags: fields.take("flags").map(pair).transpose()?,
+            scales: fields.take("scales").map(pair).transpose()?,
             ..There::default()
         };
         fields.take("mark");
         fields.take("labels");
         for (at, name) in ["o", "r"].into_iter().enumerate() {
-            there.counters[at] = fields.take(name).map(count).transpose()?;
+            there.counters[at] = fields.take(name).map(pair).transpose()?;
         }
         for word in fields.0 {
             match word {
@@ -152,7 +158,12 @@ impl There {
             let start = entry.start.unwrap_or(u64::MAX);
             start.abs_diff(at * 1_000_000) < SLACK_NS
         };
+        let [one, other] = entry.sides;
+        let flags = (u64::from(one.1), u64::from(other.1));
+        let scales = (u64::from(one.0), u64::from(other.0));
         self.state.as_deref() == entry.state_name()
+            && self.flags.is_none_or(|wanted| wanted == flags)
+            && self.scales.is_none_or(|wanted| wanted == scales)
             && self.timeout.is_none_or(in_time)
             && self.assured == entry.is_assured()
             && self.unreplied != entry.is_replied()
@@ -174,10 +185,10 @@ fn milliseconds(text: &str) -> Result<u64, String> {
     Ok((seconds * 1e3).round() as u64)
 }
 
-fn count(text: &str) -> Result<(u64, u64), String> {
+fn pair(text: &str) -> Result<(u64, u64), String> {
     let (packets, bytes) = text
         .split_once('/')
-        .ok_or(format!("{text}: PACKETS/BYTES"))?;
+        .ok_or(format!("{text}: NUMBER/NUMBER"))?;
     Ok((parse_number(packets)?, parse_number(bytes)?))
 }
 

@@ -15,7 +15,8 @@
 //! A line has the time in seconds, the flow and direction (`o` original, `r` reply; a number names
 //! the flow, 1 if there is none), the packet, and behind `=>` what is expected: the class or `any`; then, if
 //! given, the entry: state (`-` for protocols without), seconds to expiry (one less is as good, since
-//! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`, `mark=N`,
+//! seconds are truncated), `ASSURED`, `UNREPLIED`, counters as `o=PACKETS/BYTES` and `r=…`, TCP's
+//! `flags=O/R` and `scales=O/R` of both sides (also SCTP's tags), `mark=N`,
 //! `labels=N` (a number of 128 bits), `helper=NAME`, `start=SECONDS` (of the case), `same` or `another`
 //! (entry than at the last line about this tuple), the zone (of the original direction) as `zone=N` if
 //! it is not 0; or `gone` if there must be no entry. Without an entry behind the class, none is looked at.
