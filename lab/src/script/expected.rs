@@ -22,7 +22,7 @@ pub enum Entry {
     /// There is none.
     Gone,
     /// It is there.
-    There(There),
+    There(Box<There>),
 }
 
 /// An entry that is there.
@@ -80,7 +80,7 @@ impl Expected {
         let entry = match fields.0[..] {
             [] => None,
             ["gone"] => Some(Entry::Gone),
-            _ => Some(Entry::There(There::parse(fields)?)),
+            _ => Some(Entry::There(Box::new(There::parse(fields)?))),
         };
         Ok(Expected {
             class,
