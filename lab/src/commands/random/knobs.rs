@@ -1,4 +1,4 @@
-//! The knobs of a round: the defaults in one of three, otherwise a mixture, with timeouts that are short, or
+//! The knobs of a round: the defaults in one of four, otherwise a mixture, with timeouts that are short, or
 //! near to each other, so that which of two is the shorter one changes.
 
 use lab::rng::Rng;
@@ -32,7 +32,7 @@ const TIMEOUTS: [(&str, u64); 23] = [
 
 /// Names and values.
 pub(super) fn knobs(rng: &mut Rng) -> Vec<(String, String)> {
-    let is_usual = rng.one_in(3);
+    let is_usual = rng.one_in(4);
     let mut flag = |default: u64, one_in: u64| match !is_usual && rng.one_in(one_in) {
         true => 1 - default,
         false => default,
@@ -54,9 +54,9 @@ pub(super) fn knobs(rng: &mut Rng) -> Vec<(String, String)> {
 
 fn timeout(rng: &mut Rng, usual: u64) -> u64 {
     match rng.below(8) {
-        0 | 1 => 1 + rng.below(4),
-        2 => rng.pick(&[100, 280, 450, 700]),
-        3 => rng.pick(&[50, 70, 90, 110, 130]),
+        0 => 1 + rng.below(4),
+        1 => rng.pick(&[100, 280, 450, 700]),
+        2..=4 => rng.pick(&[50, 70, 90, 110, 130]),
         _ => usual,
     }
 }

@@ -16,7 +16,7 @@ use super::{Totals, protocol};
 /// Sequences side by side.
 const SIDE_BY_SIDE: usize = 3_000;
 /// Sequences with the same knobs.
-const SEQUENCES: u64 = 12_000;
+const SEQUENCES: u64 = 5_000;
 
 struct Running {
     moves: Vec<Move>,
