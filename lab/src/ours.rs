@@ -14,7 +14,7 @@ use crate::entry::{Ends, Entry};
 use crate::linux;
 use crate::play::{Reaction, Side};
 use crate::rule::Rule;
-use crate::script::{Both, Script};
+use crate::script::{Both, Case, Script};
 
 /// When cases begin: any moment will do, but not 0.
 pub const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
@@ -269,9 +269,9 @@ impl Side for Ours {
         Ok(())
     }
 
-    fn begin(&mut self) -> Result<(), String> {
+    fn begin(&mut self, case: &Case) -> Result<(), String> {
         self.router = Router::new(self.config.clone());
-        Ok(())
+        self.listen(case.begins_heard())
     }
 
     fn finish(&mut self) -> Result<(), String> {

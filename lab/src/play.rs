@@ -109,12 +109,13 @@ pub trait Side {
     ///
     /// A knob is not accepted, or the way to the side broke, as for all the others.
     fn prepare(&mut self, script: &Script) -> Result<(), String>;
-    /// Begins a case, with an empty table.
+    /// Begins a case, with an empty table, and with somebody who listens to events unless the case begins
+    /// with nobody.
     ///
     /// # Errors
     ///
     /// The way to the side broke.
-    fn begin(&mut self) -> Result<(), String>;
+    fn begin(&mut self, case: &Case) -> Result<(), String>;
     /// Puts back what [`prepare`](Side::prepare) and the script changed.
     ///
     /// # Errors
@@ -194,7 +195,7 @@ fn play_in_time(case: &Case, side: &mut impl Side, all: bool) -> Result<Vec<Mism
     const TRIES: u32 = 5;
     let mut tries = 0;
     loop {
-        side.begin()?;
+        side.begin(case)?;
         let mut player = Player {
             side,
             is_late: false,

@@ -8,7 +8,7 @@ use crate::craft::Craft;
 use crate::entry::{Ends, Entry};
 use crate::linux::{Globals, Linux, Outcome};
 use crate::play::{Reaction, Side};
-use crate::script::{Both, Script};
+use crate::script::{Both, Case, Script};
 
 /// The kernel's router, and the knobs that are not the router's own if they may be changed.
 pub struct Theirs {
@@ -65,8 +65,8 @@ impl Side for Theirs {
         Ok(())
     }
 
-    fn begin(&mut self) -> Result<(), String> {
-        self.linux.listen(true).map_err(said)?;
+    fn begin(&mut self, case: &Case) -> Result<(), String> {
+        self.linux.listen(case.begins_heard()).map_err(said)?;
         self.linux.flush().map_err(said)?;
         self.counted = self.linux.counts().map_err(said)?;
         let epoch = SystemTime::UNIX_EPOCH.elapsed().unwrap_or_default();

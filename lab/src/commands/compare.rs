@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
     for file in &arguments.files {
         // A namespace for each capture: unfinished fragments of one are not those of the next.
         let mut linux = Linux::new()?;
+        linux.listen(true).map_err(|error| error.to_string())?;
         for (name, value) in &knobs {
             linux.set(name, value)?;
         }

@@ -29,8 +29,8 @@ pub(crate) fn run(arguments: &Scripts) -> Result<bool, String> {
         let script = Script::parse(&text).map_err(|(line, why)| format!("{name}:{line}: {why}"))?;
         scripts.push((name, text, script));
     }
-    let is_global = |script: &Script| script.knobs().any(Globals::has);
-    let globals = match scripts.iter().any(|(_, _, script)| is_global(script)) {
+
+    let globals = match scripts.iter().any(|(_, _, script)| script.is_global()) {
         true => Some(Globals::open()?),
         false => None,
     };

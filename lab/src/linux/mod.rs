@@ -55,7 +55,7 @@ pub struct Linux {
     device: SyncDevice,
     _sink: SyncDevice,
     log: Netlink,
-    /// Hears of events, unless it is told not to.
+    /// Hears of events, once it is told to.
     listener: Option<Netlink>,
     queue: Queue,
     table: Table,
@@ -71,7 +71,8 @@ const CLASSED: u16 = 2;
 const PASSED: u16 = 3;
 
 impl Linux {
-    /// Sets everything up for the calling thread, which is in the new namespace from then on.
+    /// Sets everything up for the calling thread, which is in the new namespace from then on. Nobody listens
+    /// to events yet.
     ///
     /// # Errors
     ///
@@ -84,7 +85,7 @@ impl Linux {
             device,
             _sink: sink,
             log: setup::log().map_err(|error| said("the log", error))?,
-            listener: Some(listener().map_err(|error| said("events", error))?),
+            listener: None,
             queue: Queue::new().map_err(|error| said("waiting packets", error))?,
             is_host: false,
             table: Table::new().map_err(|error| said("the table", error))?,

@@ -105,17 +105,19 @@ fn fragments(rng: &mut Rng, flow: Ends, packet: &Craft) -> Vec<Move> {
     let (first, second) = (one.min(two), one.max(two));
     let mut ranges = vec![(0, first), (first, second), (second, len)];
     ranges.retain(|(from, to)| from < to);
-    match rng.below(12) {
-        0 => ranges.push((0, first.max(8))),
-        1 => ranges.push((first.saturating_sub(8), second)),
-        2 => drop(ranges.pop()),
+    if ranges.is_empty() {
+        ranges.push((0, len));
+    }
+    for at in (1..ranges.len()).rev() {
+        ranges.swap(at, rng.below(at as u64 + 1) as usize);
+    }
+    let one = rng.pick(&ranges);
+    let place = rng.below(ranges.len() as u64 + 1) as usize;
+    match rng.below(9) {
+        0 | 1 => ranges.insert(place, one),
+        2 => ranges.insert(place, (one.0.saturating_sub(8), one.1)),
+        3 => drop(ranges.pop()),
         _ => {}
-    }
-    if rng.one_in(2) {
-        ranges.reverse();
-    }
-    if ranges.len() > 1 && rng.one_in(3) {
-        ranges.rotate_left(1);
     }
     let piece = |(from, to)| Move {
         wait: 0,

@@ -177,11 +177,16 @@ impl Script {
         first.chain(later).map(String::as_str)
     }
 
-    /// Whether it needs the kernel for itself: it sets knobs that namespaces share, or ceases to listen, which
-    /// the kernel only notices when nobody else does.
-    pub fn is_for_one(&self) -> bool {
-        let listens = |step: &Step| matches!(step.action, Action::Listen(_));
-        self.knobs().any(Globals::has) || self.steps().any(listens)
+    /// Whether it needs the kernel for itself, since it sets knobs that namespaces share.
+    pub fn is_global(&self) -> bool {
+        self.knobs().any(Globals::has)
+    }
+
+    /// Whether it needs a namespace where nobody has listened to events yet: that nobody does any more, the
+    /// kernel notices only when nobody does in any other either.
+    pub fn needs_silence(&self) -> bool {
+        let mut steps = self.steps();
+        steps.any(|step| matches!(step.action, Action::Listen(_)))
     }
 
     fn line(&mut self, number: usize, line: &str, flows: &mut Flows) -> Result<(), String> {
@@ -214,6 +219,12 @@ impl Script {
 }
 
 impl Case {
+    /// Whether somebody listens to events from the beginning.
+    pub fn begins_heard(&self) -> bool {
+        let first = self.steps.first().map(|step| &step.action);
+        first != Some(&Action::Listen(false))
+    }
+
     /// Whether the engine is expected to do something else than Linux.
     pub fn differs(&self) -> bool {
         self.steps.iter().any(|step| match &step.action {

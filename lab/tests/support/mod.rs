@@ -13,13 +13,14 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
 }
 
-/// All scripts that need the kernel for themselves, or all others, with names for their tests.
+/// All scripts that need the kernel or a new namespace for themselves, or all others, with names for their tests.
 pub(crate) fn scripts(alone: bool) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     collect(&root(), &mut files);
     files.sort();
     // What cannot be read fails where it is played.
-    let needs_it_alone = |file: &PathBuf| read(file).is_ok_and(|(_, script)| script.is_for_one());
+    let is_alone = |script: &Script| script.is_global() || script.needs_silence();
+    let needs_it_alone = |file: &PathBuf| read(file).is_ok_and(|(_, script)| is_alone(&script));
     files.retain(|file| needs_it_alone(file) == alone);
     assert!(!files.is_empty(), "no scripts under {}", root().display());
     let named = files.into_iter().map(|file| {

@@ -70,6 +70,7 @@ impl Totals {
 
 pub(crate) fn run(arguments: &Random) -> Result<bool, String> {
     let mut linux = Linux::new()?;
+    linux.listen(true).map_err(|error| error.to_string())?;
     let start = Instant::now();
     let mut totals = Totals::default();
     let mut number = 0;
