@@ -365,7 +365,7 @@ impl Table {
     pub(crate) fn id(&self, slot: u32) -> u32 {
         let entry = &self.slab[slot];
         let identity = self.hasher.words(entry.ends, entry.parts);
-        let place = u64::from(slot) << 16 | u64::from(self.slab.generation(slot));
+        let place = u64::from(slot) | u64::from(self.slab.generation(slot)) << 32;
         self.hasher.words(identity, place) as u32
     }
 
