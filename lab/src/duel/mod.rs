@@ -179,11 +179,11 @@ impl Duel {
         let original = connection.map(|connection| Ends::from(connection.original));
         self.own.extend(original);
         let theirs = self.look_there([original, None], linux)?;
-        if outcome.lost || before.elapsed().as_nanos() > STALL_NS {
-            return Ok(Found::Unclear);
-        }
+        let is_unclear = outcome.lost || before.elapsed().as_nanos() > STALL_NS;
         let ours = [original.and_then(|original| self.look_here(original)), None];
-        Ok(self.compare(made, ours, &outcome, theirs, now))
+        // What either told of this packet must not be taken for the next one's.
+        let found = self.compare(made, ours, &outcome, theirs, now);
+        Ok(if is_unclear { Found::Unclear } else { found })
     }
 
     fn compare(
