@@ -16,6 +16,7 @@ pub mod ours;
 pub mod play;
 pub mod random;
 pub mod rng;
+pub mod router;
 pub mod rule;
 pub mod script;
 pub mod theirs;

@@ -22,8 +22,9 @@ use crate::counts::Counts;
 use crate::craft::{self, Body, Craft};
 use crate::entry::{Ends, Entry};
 use crate::linux::{EventKind, Linux, Outcome};
-use crate::ours::{self, EPOCH_NS, Made, Router};
+use crate::ours::{self, EPOCH_NS};
 use crate::random::Move;
+use crate::router::{Made, Router};
 use crate::theirs;
 pub use account::{Account, Happening};
 
