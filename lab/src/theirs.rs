@@ -19,6 +19,10 @@ pub struct Theirs {
     counted: Counts,
     /// Knobs as they were.
     before: Vec<(String, String)>,
+    /// Knobs as the script begins with them.
+    first: Vec<(String, String)>,
+    /// Knobs that the case has set.
+    changed: Vec<String>,
 }
 
 impl Theirs {
@@ -31,6 +35,18 @@ impl Theirs {
             epoch_ns: 0,
             counted: Counts::default(),
             before: Vec::new(),
+            first: Vec::new(),
+            changed: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match (Globals::has(name), &mut self.globals) {
+            (true, Some(globals)) => globals.set(name, value),
+            (true, None) => Err(format!(
+                "{name} is the whole kernel's, and may not be changed here"
+            )),
+            (false, _) => self.linux.set(name, value),
         }
     }
 
@@ -59,13 +75,22 @@ impl Side for Theirs {
                 self.before.push((name.to_owned(), self.linux.knob(name)?));
             }
         }
+        self.first = script.sysctls.clone();
         for (name, value) in &script.sysctls {
-            self.set(name, value)?;
+            self.write(name, value)?;
         }
         Ok(())
     }
 
     fn begin(&mut self, case: &Case) -> Result<(), String> {
+        for name in std::mem::take(&mut self.changed) {
+            let of_name = |(known, _): &&(String, String)| *known == name;
+            let was = self.first.iter().rfind(of_name);
+            let was = was.or_else(|| self.before.iter().find(of_name)).cloned();
+            if let Some((_, value)) = was {
+                self.write(&name, &value)?;
+            }
+        }
         self.linux.listen(case.begins_heard()).map_err(said)?;
         self.linux.flush().map_err(said)?;
         self.counted = self.linux.counts().map_err(said)?;
@@ -79,8 +104,9 @@ impl Side for Theirs {
         self.linux.flush().map_err(said)?;
         // Some are bounds of others: the last that was changed is the first to be put back.
         for (name, value) in std::mem::take(&mut self.before).into_iter().rev() {
-            self.set(&name, &value)?;
+            self.write(&name, &value)?;
         }
+        self.changed.clear();
         Ok(())
     }
 
@@ -118,13 +144,8 @@ impl Side for Theirs {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
-        match (Globals::has(name), &mut self.globals) {
-            (true, Some(globals)) => globals.set(name, value),
-            (true, None) => Err(format!(
-                "{name} is the whole kernel's, and may not be changed here"
-            )),
-            (false, _) => self.linux.set(name, value),
-        }
+        self.changed.push(name.to_owned());
+        self.write(name, value)
     }
 
     fn listen(&mut self, listens: bool) -> Result<(), String> {

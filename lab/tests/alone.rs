@@ -1,10 +1,10 @@
 //! Scripts that need the kernel for themselves, into the engine and into the running kernel.
 //!
-//! `nf_conntrack_max` and `nf_conntrack_buckets` are the kernel's own, not the namespace's. These scripts
-//! run one at a time and alone: cargo runs one test binary after the other. The two knobs only root may set;
-//! a helper process puts them back when this one ends, however it ends. Where that is not possible, it says so
-//! and passes, unless `IP_CONNTRACK_REQUIRE_KERNEL=1`. Scripts about who listens to events get a namespace
-//! where nobody has listened yet.
+//! `nf_conntrack_max` and `nf_conntrack_buckets` are the kernel's own, not the namespace's, and so is, in
+//! effect, whether anybody listens to events. These scripts run one at a time and alone: cargo runs one test
+//! binary after the other. The two knobs only root may set; a helper process puts them back when this one
+//! ends, however it ends. Where that is not possible, it says so and passes, unless
+//! `IP_CONNTRACK_REQUIRE_KERNEL=1`.
 //!
 //! Scripts in which a full table drops packets come last: for up to a minute after that, the kernel's
 //! collector evicts whatever is not ASSURED from any table that is nearly full.
@@ -72,25 +72,12 @@ fn drops(script: &Script) -> bool {
 
 fn play_there(file: &Path) -> Result<(), Failed> {
     let (_, script) = support::read(file)?;
-    KERNEL.with_borrow_mut(|kernel| {
-        if script.needs_silence() {
-            *kernel = start();
-        }
-        play_in(kernel, file, &script)
-    })
-}
-
-fn play_in(
-    kernel: &mut Result<Kernel, String>,
-    file: &Path,
-    script: &Script,
-) -> Result<(), Failed> {
-    match kernel {
+    KERNEL.with_borrow_mut(|kernel| match kernel {
         Err(why) => skip(why),
         Ok(Kernel {
             no_globals: Some(why),
             ..
         }) if script.is_global() => skip(why),
         Ok(kernel) => play_theirs(file, &mut kernel.side),
-    }
+    })
 }

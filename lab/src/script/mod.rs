@@ -29,7 +29,7 @@
 //! began, by the names of `conntrack -S`, and `entries`, how many there are; `NAME+NAME=` is a sum,
 //! `LEAST..GREATEST` a range.
 //!
-//! `case` begins anew with an empty table and at time 0, so that one file can show several sides of
+//! `case` begins anew with an empty table, the knobs of the file and at time 0, so that one file can show several sides of
 //! one behaviour. At its end all counters must be the same in both, unless it has an `ours:`. `sysctl`
 //! and `flow` without a time hold for the whole file.
 //!
@@ -182,8 +182,7 @@ impl Script {
         self.knobs().any(Globals::has)
     }
 
-    /// Whether it needs a namespace where nobody has listened to events yet: that nobody does any more, the
-    /// kernel notices only when nobody does in any other either.
+    /// Whether it needs that nobody listens to events: the kernel minds listeners in any namespace.
     pub fn needs_silence(&self) -> bool {
         let mut steps = self.steps();
         steps.any(|step| matches!(step.action, Action::Listen(_)))

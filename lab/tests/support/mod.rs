@@ -13,7 +13,7 @@ pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
 }
 
-/// All scripts that need the kernel or a new namespace for themselves, or all others, with names for their tests.
+/// All scripts that need the kernel for themselves, or all others, with names for their tests.
 pub(crate) fn scripts(alone: bool) -> Vec<(String, PathBuf)> {
     let mut files = Vec::new();
     collect(&root(), &mut files);
