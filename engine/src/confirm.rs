@@ -4,12 +4,14 @@
 //! outside the table, as an [`Unconfirmed`]. A rule may still refuse the packet; then it is dropped
 //! with the value. [`Conntrack::confirm`] inserts it.
 //!
-//! *Clashes.* Two packets of one connection may both be proposed before one is confirmed. The second
-//! joins the first's entry where the protocol allows it, else it is dropped and its repetition will
-//! find the entry. A reply tuple that is taken always means that the packet is dropped.
+//! *Clashes.* Two packets of one connection may both be proposed before one is confirmed, also in opposite
+//! directions. The second joins the first's entry where the protocol allows it, else it is dropped and
+//! its repetition will find the entry. If only its reply tuple is taken, the packet is always dropped.
 //!
 //! *Full.* At the limit, entries that ran out are collected first, then one is evicted. That happens at
 //! confirmation: a packet that is refused in between has evicted nobody.
+
+use alloc::borrow::ToOwned;
 
 use crate::config::Knob;
 use crate::connection::{Counters, Status};
@@ -54,6 +56,19 @@ impl Unconfirmed {
     pub fn set_labels(&mut self, labels: u128) {
         self.extra.get_or_insert_default().labels = labels;
         self.changes.add(Changes::LABEL);
+    }
+
+    /// Notes that a rule gave the connection a helper. The name is kept and shown, and the status
+    /// says [`HELPER`](Status::HELPER), as in Linux; nothing reads the connection's data for it yet.
+    pub fn set_helper(&mut self, name: &str) {
+        self.extra.get_or_insert_default().helper = Some(name.to_owned());
+        self.entry.set(Status::HELPER);
+        self.changes.add(Changes::HELPER);
+    }
+
+    /// The connection's protocol.
+    pub const fn protocol(&self) -> Protocol {
+        self.probe.key.protocol()
     }
 }
 
@@ -170,8 +185,8 @@ impl Conntrack {
     pub fn confirm(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let now = self.tick(now);
         let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
-        if let Some((slot, direction)) = self.find_alive(now, |table| table.find_in(zone, &probe)) {
-            return self.clash(slot, direction, &unconfirmed);
+        if let Some((slot, _)) = self.find_alive(now, |table| table.find_in(zone, &probe)) {
+            return self.clash(slot, &unconfirmed);
         }
         self.confirm_at_once(unconfirmed, now)
     }
@@ -239,9 +254,11 @@ impl Conntrack {
         verdict
     }
 
-    fn clash(&mut self, slot: u32, direction: Direction, loser: &Unconfirmed) -> Verdict {
-        let may_join = proto::allows_clash(loser.probe.key.protocol());
-        if !may_join || direction == Direction::Reply && !loser.probe.mirrored {
+    /// Another packet of the connection was confirmed first: in the same direction, or in the other one
+    /// if both hosts began at once (zones of one direction make no difference to that). What the loser
+    /// counted as original is added as that.
+    fn clash(&mut self, slot: u32, loser: &Unconfirmed) -> Verdict {
+        if !proto::allows_clash(loser.protocol()) {
             return self.refuse(Reason::Clash);
         }
         self.stats.clash_resolve += 1;

@@ -4,7 +4,7 @@
 //! pages. Chunks are reserved when the limit is set, and touched as they are used, so that a table of
 //! a million entries costs what it holds. Slots are used in order, and freed ones first, last freed
 //! first. The addresses of IPv6 entries and start times stand in arrays beside the chunk, made when
-//! the first entry of the chunk needs them.
+//! the first entry of the chunk needs them; how often each slot was filled stands there too.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -23,9 +23,11 @@ const CHUNK: usize = 1 << 14;
 /// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
 const RESERVED_AT_MOST: u32 = 1 << 24;
 
-/// What only some entries of a chunk have.
+/// What packets do not need of a chunk's entries.
 #[derive(Debug, Default)]
 struct Beside {
+    /// How often each slot was filled again, modulo 65,536.
+    generations: Vec<u16>,
     wide: Option<Box<[[u128; 2]]>>,
     /// Nanoseconds plus one; 0 is none.
     starts: Option<Box<[u64]>>,
@@ -76,7 +78,10 @@ impl Slab {
 
     fn grow(&mut self) {
         self.chunks.push(Vec::with_capacity(CHUNK));
-        self.beside.push(Beside::default());
+        self.beside.push(Beside {
+            generations: Vec::with_capacity(CHUNK),
+            ..Beside::default()
+        });
     }
 
     /// Slots for which there is memory.
@@ -94,16 +99,21 @@ impl Slab {
             let slot = self.free;
             self.free = self[slot].next;
             self[slot] = entry;
+            let generation =
+                &mut self.beside[slot as usize / CHUNK].generations[slot as usize % CHUNK];
+            *generation = generation.wrapping_add(1);
             return Some(slot);
         }
         let slot = self.used;
         if slot == NONE {
             return None;
         }
-        while self.chunks.len() <= slot as usize / CHUNK {
+        let chunk = slot as usize / CHUNK;
+        while self.chunks.len() <= chunk {
             self.grow();
         }
-        self.chunks[slot as usize / CHUNK].push(entry);
+        self.chunks[chunk].push(entry);
+        self.beside[chunk].generations.push(0);
         self.used += 1;
         Some(slot)
     }
@@ -147,6 +157,11 @@ impl Slab {
         {
             prefetch::line(wide, slot as usize % CHUNK);
         }
+    }
+
+    /// A number by which an entry differs from those that were in its slot before.
+    pub(crate) fn generation(&self, slot: u32) -> u16 {
+        self.beside[slot as usize / CHUNK].generations[slot as usize % CHUNK]
     }
 
     pub(crate) fn wide(&self, slot: u32) -> [u128; 2] {

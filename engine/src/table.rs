@@ -492,11 +492,12 @@ impl Table {
         }
     }
 
-    /// A number for an entry, the same for all its life.
+    /// A number for an entry, the same for all its life; what follows in its place has another.
     pub(crate) fn id(&self, slot: u32) -> u32 {
         let entry = &self.slab[slot];
         let identity = self.hasher.words(entry.ends, entry.parts);
-        self.hasher.words(identity, u64::from(slot)) as u32
+        let place = u64::from(slot) | u64::from(self.slab.generation(slot)) << 32;
+        self.hasher.words(identity, place) as u32
     }
 
     pub(crate) fn zone(&self, slot: u32) -> Zone {

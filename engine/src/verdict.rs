@@ -173,7 +173,7 @@ reasons! {
     FragmentBad "fragment_bad" Fragment,
     /// A fragment that repeats another.
     FragmentDuplicate "fragment_duplicate" Fragment,
-    /// No memory is left for another unfinished datagram.
+    /// No memory is left for unfinished datagrams.
     FragmentMemory "fragment_memory" Fragment,
 
     /// No transport protocol could be found behind the IP headers.

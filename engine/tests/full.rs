@@ -137,6 +137,17 @@ fn entries_that_ran_out_and_were_collected_make_room() {
 }
 
 #[test]
+fn each_table_has_a_limit_of_its_own() {
+    let mut tables = [1, 3].map(|max| tracker(&[(Knob::Max, max)]));
+    for table in &mut tables {
+        for number in 0..5 {
+            ask(table, flow(number), START);
+        }
+    }
+    assert_eq!(tables.map(|table| table.len()), [1, 3]);
+}
+
+#[test]
 fn a_limit_of_zero_is_none() {
     let mut conntrack = tracker(&[(Knob::Max, 0), (Knob::Buckets, 1)]);
     for number in 0..100_000 {

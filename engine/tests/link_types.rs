@@ -417,3 +417,17 @@ proptest! {
         }
     }
 }
+
+/// A UDP datagram of 70,000 bytes behind a hop-by-hop header that says so (RFC 2675, 2 and 3).
+#[test]
+fn a_jumbogram_is_refused() {
+    const DATA: usize = 70_000;
+    let mut packet = IPV6[..40].to_vec();
+    (packet[4], packet[5], packet[6]) = (0, 0, 0);
+    packet.extend([17, 0, 0xc2, 4]);
+    packet.extend((8 + 8 + DATA as u32).to_be_bytes());
+    packet.extend([0x03, 0xe8, 0x07, 0xd0, 0, 0, 0, 0]);
+    packet.resize(packet.len() + DATA, b'x');
+    let refused = Packet::parse(LinkType::Raw, &packet).err();
+    assert_eq!(refused, Some(Reason::HopByHop));
+}

@@ -102,6 +102,23 @@ fn a_handle_is_stale_once_its_entry_ended_however_it_ended() {
 }
 
 #[test]
+fn an_id_stays_with_its_entry_and_the_next_of_the_same_tuple_in_the_same_place_has_another() {
+    let mut conntrack = tracker(&[]);
+    let mut ids = Vec::new();
+    for _ in 0..1_000 {
+        let handle = send_in(&mut conntrack, Zone::default(), &flow(1).udp(1)).unwrap();
+        let id = conntrack.get(handle).unwrap().id;
+        send_in(&mut conntrack, Zone::default(), &flow(1).back().udp(1));
+        assert_eq!(conntrack.get(handle).unwrap().id, id);
+        assert!(conntrack.delete(handle));
+        ids.push(id);
+    }
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 1_000);
+}
+
+#[test]
 fn a_handle_does_not_lead_to_another_connection_in_the_same_place() {
     let mut conntrack = tracker(&[(Knob::Max, 1)]);
     let mut handles = Vec::new();

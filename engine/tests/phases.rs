@@ -4,7 +4,7 @@ mod support;
 
 use ip_conntrack::{
     Action, Begin, Cause, Changes, Class, Conntrack, Counters, EventKind, Kind, Knob, LinkType,
-    Packet, Protocol, Reason, Unconfirmed, Zone, ZoneDirections,
+    Packet, Protocol, Reason, Status, Unconfirmed, Zone, ZoneDirections,
 };
 use support::*;
 
@@ -84,6 +84,22 @@ fn mark_and_labels_given_before_confirmation_are_in_the_entry_and_in_its_event()
 }
 
 #[test]
+fn a_helper_given_before_confirmation_is_shown_with_its_status_bit() {
+    let mut conntrack = listener(&[]);
+    let mut proposed = propose(&mut conntrack, &flow(1).tcp(SYN, 1000, 0), START);
+    assert_eq!(proposed.protocol(), Protocol::TCP);
+    proposed.set_helper("ftp");
+    let handle = conntrack.confirm(proposed, START).connection.unwrap();
+
+    let connection = conntrack.get(handle).unwrap();
+    assert_eq!(connection.helper.as_deref(), Some("ftp"));
+    assert!(connection.status.has(Status::HELPER));
+    let events = events(&mut conntrack);
+    assert!(events[0].changes.has(Changes::HELPER));
+    assert_eq!(events[0].connection, connection);
+}
+
+#[test]
 fn two_proposals_of_one_udp_flow_are_joined_and_both_packets_are_counted() {
     let mut conntrack = listener(&[(Knob::Acct, 1)]);
     let first = propose(&mut conntrack, &flow(1).udp(1), START);
@@ -131,18 +147,34 @@ fn two_proposals_of_one_tcp_connection_are_not_joined_and_the_second_is_dropped(
 }
 
 #[test]
-fn a_datagram_each_way_before_either_was_confirmed_cannot_be_joined() {
-    let mut conntrack = tracker(&[]);
+fn a_datagram_each_way_before_either_was_confirmed_is_joined_too() {
+    let mut conntrack = tracker(&[(Knob::Acct, 1)]);
     let there = propose(&mut conntrack, &flow(1).udp(1), START);
     let back = propose(&mut conntrack, &flow(1).back().udp(1), START);
-    conntrack.confirm(there, START);
-    let dropped = conntrack.confirm(back, START);
-    assert_eq!(dropped.reason, Some(Reason::Clash));
+    let handle = conntrack.confirm(there, START).connection.unwrap();
+    let joined = conntrack.confirm(back, START);
+    assert_eq!(
+        (joined.action, joined.connection),
+        (Action::Accept, Some(handle))
+    );
     assert_eq!(conntrack.len(), 1);
-    assert_eq!(conntrack.stats().insert_failed(), 1);
+    assert_eq!(conntrack.stats().clash_resolve, 1);
+    let connection = conntrack.get(handle).unwrap();
+    assert!(!connection.is_replied());
+    assert_eq!(connection.counters.unwrap()[0].packets, 2);
 
     let repeated = send(&mut conntrack, &flow(1).back().udp(1), START);
     assert_eq!(repeated.class, Class::Established);
+}
+
+#[test]
+fn a_syn_each_way_before_either_was_confirmed_cannot_be_joined() {
+    let mut conntrack = tracker(&[]);
+    let there = propose(&mut conntrack, &flow(1).tcp(SYN, 1000, 0), START);
+    let back = propose(&mut conntrack, &flow(1).back().tcp(SYN, 5000, 0), START);
+    conntrack.confirm(there, START);
+    assert_eq!(conntrack.confirm(back, START).reason, Some(Reason::Clash));
+    assert_eq!(conntrack.stats().insert_failed(), 1);
 }
 
 #[test]

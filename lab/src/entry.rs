@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ip_conntrack::{Connection, Direction, Protocol, State, Tuple};
+use ip_conntrack::{Connection, Direction, Protocol, State, Time, Tuple};
 
 /// One direction of a connection. The parts are those of [`ip_conntrack::Tuple`]: ports, or ICMP
 /// identifier and type × 256 + code, or GRE keys.
@@ -70,6 +70,14 @@ pub struct Entry {
     pub labels: u128,
     /// The helper's name.
     pub helper: Option<String>,
+    /// References to it.
+    pub uses: u32,
+    /// A number that does not change while it lives. The two sides choose their own.
+    pub id: u32,
+    /// When it was confirmed, if timestamps were on, by the clock of the side it is of, in nanoseconds.
+    pub start: Option<u64>,
+    /// When it ended.
+    pub stop: Option<u64>,
 }
 
 impl Entry {
@@ -97,13 +105,22 @@ impl Entry {
     }
 
     /// Whether the two are the same, but for a second of the timer: the two clocks are not read at
-    /// the same instant, and the kernel's ticks four thousandths of a second apart.
+    /// the same instant, and the kernel's ticks four thousandths of a second apart. Ids mean something
+    /// on their own side only. Starts must both be there or not, and counted from the same moment.
     pub fn agrees(&self, other: &Entry) -> bool {
-        let timeout = other.timeout;
-        self.timeout.abs_diff(timeout) <= 1
+        const SLACK_NS: u64 = 50_000_000;
+        let started_together = match (self.start, other.start) {
+            (Some(one), Some(other)) => one.abs_diff(other) < SLACK_NS,
+            (one, other) => one == other,
+        };
+        self.timeout.abs_diff(other.timeout) <= 1
+            && started_together
             && *self
                 == Entry {
                     timeout: self.timeout,
+                    id: self.id,
+                    start: self.start,
+                    stop: self.stop,
                     ..other.clone()
                 }
     }
@@ -133,6 +150,10 @@ impl From<&Connection> for Entry {
             zone: connection.zone.id_of(Direction::Original),
             labels: connection.labels,
             helper: connection.helper.clone(),
+            uses: connection.uses,
+            id: connection.id,
+            start: connection.start.map(Time::as_nanos),
+            stop: connection.stop.map(Time::as_nanos),
         }
     }
 }
@@ -154,6 +175,15 @@ impl fmt::Display for Entry {
             let (number, flags) = self.sides[index];
             write!(f, " {name}={packets}/{bytes} {number}:{flags:#x}")?;
         }
-        write!(f, " mark={} zone={}", self.mark, self.zone)
+        write!(f, " mark={} zone={}", self.mark, self.zone)?;
+        if self.labels != 0 {
+            write!(f, " labels={:#x}", self.labels)?;
+        }
+        if let Some(helper) = &self.helper {
+            write!(f, " helper={helper}")?;
+        }
+        write!(f, " use={} id={}", self.uses, self.id)?;
+        self.start
+            .map_or(Ok(()), |start| write!(f, " start={start}"))
     }
 }

@@ -1,118 +1,131 @@
-//! A script played into the engine, at the times that it says.
+//! The engine as the side that a script is played into, at the times that the script says.
 
-use ip_conntrack::{
-    Action, Class, Config, ConfigError, Conntrack, Kind, Knob, LinkType, Packet, Protocol, Time,
-    Tuple, Verdict, Zone, ZoneDirections,
-};
+use ip_conntrack::{Config, Knob, Protocol, Time, Tuple};
 
-use crate::craft::{Body, Craft, Ends, Rule};
-use crate::entry::Entry;
-use crate::script::{Case, Script, Step};
-use crate::{Mismatch, Observation};
+use crate::counts::Counts;
+use crate::craft::{self, Body, Craft};
+use crate::entry::{Ends, Entry};
+use crate::linux;
+use crate::play::{Reaction, Side};
+use crate::router::{EVENTS, Made, Router};
+use crate::script::{Both, Case, Script};
 
 /// When cases begin: any moment will do, but not 0.
-const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
+pub const EPOCH_NS: u64 = 1_700_000_000_000_000_000;
 
-/// Plays a script; returns every packet that did not do what was expected of it.
-///
-/// # Errors
-///
-/// A `sysctl` line of the script that is not accepted.
-pub fn play(script: &Script) -> Result<Vec<Mismatch>, ConfigError> {
-    let mut config = Config::default();
-    config.set(Knob::Acct, 1)?;
-    for (name, value) in &script.sysctls {
-        config.set_by_name(name, value)?;
-    }
-    let cases = script.cases.iter();
-    Ok(cases.flat_map(|case| play_case(case, &config)).collect())
-}
-
-fn play_case(case: &Case, config: &Config) -> Vec<Mismatch> {
-    let mut conntrack = Conntrack::new(config.clone(), 1);
-    let mut mismatches = Vec::new();
-    for step in &case.steps {
-        let now = Time::from_nanos(EPOCH_NS + step.at);
-        let (class, _, reason) = track(&mut conntrack, &step.packet.bytes(), now);
-        let expected = step.ours.as_ref().unwrap_or(&step.expected);
-        let entry = look(&conntrack, original_of(step), expected.zone);
-        let seen = Observation { class, entry };
-        if !expected.agrees(&seen) {
-            mismatches.push(Mismatch {
-                line: step.line,
-                case: case.title.clone(),
-                seen,
-                reason,
-            });
-        }
-    }
-    mismatches
-}
-
-/// Takes one IP packet through the engine; returns the class, as scripts name it, the direction for
-/// classes that have one, and the reason.
-pub fn track(
-    conntrack: &mut Conntrack,
-    packet: &[u8],
+/// The engine, and its time.
+pub struct Ours {
+    config: Config,
+    router: Router,
     now: Time,
-) -> (String, Option<&'static str>, Option<&'static str>) {
-    while !conntrack.advance(now) {}
-    let verdict = match (Packet::parse(LinkType::Raw, packet), Rule::of(packet)) {
-        (Err(reason), _) => conntrack.skip(reason),
-        (Ok(_), Rule::Notrack) => conntrack.notrack(),
-        (Ok(parsed), rule) => conntrack.track_in(zone(rule), &parsed, now),
-    };
-    describe(&verdict)
 }
 
-/// The zone that a rule puts packets into.
-fn zone(rule: Rule) -> Zone {
-    match rule {
-        Rule::Zone5 => Zone::both(5),
-        Rule::OriginalZone6 => Zone {
-            id: 6,
-            applies: ZoneDirections::Original,
-        },
-        Rule::None | Rule::Notrack => Zone::default(),
-    }
-}
-
-/// A verdict in the words of scripts: class, direction for classes that have one, and reason.
-pub fn describe(verdict: &Verdict) -> (String, Option<&'static str>, Option<&'static str>) {
-    let reason = verdict.reason.map(ip_conntrack::Reason::name);
-    let class = class(verdict);
-    let has_direction = matches!(class, "established" | "related");
-    let direction = has_direction.then(|| verdict.direction.name());
-    (class.to_owned(), direction, reason)
-}
-
-fn class(verdict: &Verdict) -> &'static str {
-    match (verdict.action, verdict.class) {
-        _ if verdict
-            .reason
-            .is_some_and(|reason| reason.kind() == Kind::Fragment) =>
-        {
-            "held"
+impl Default for Ours {
+    fn default() -> Ours {
+        Ours {
+            config: Config::default(),
+            router: Router::new(Config::default()),
+            now: Time::from_nanos(EPOCH_NS),
         }
-        (Action::Hold, _) => "held",
-        (Action::Drop, _) => "dropped",
-        (_, Class::New) => "new",
-        (_, Class::Established) => "established",
-        (_, Class::Related) => "related",
-        (_, Class::Invalid) => "invalid",
-        (_, Class::Untracked) => "untracked",
     }
 }
 
-/// The entry that has this original tuple, in a zone.
-pub fn look(conntrack: &Conntrack, original: Tuple, zone: u16) -> Option<Entry> {
-    let (handle, _) = conntrack.find(&original, Zone::both(zone))?;
-    let entry = Entry::from(&conntrack.get(handle)?);
-    (entry.original == original.into()).then_some(entry)
+impl Ours {
+    fn reaction(&mut self, made: Made) -> Reaction {
+        let (events, _) = self.router.events();
+        let short = |event: linux::Event| (event.kind.name(), event.entry.original);
+        Reaction {
+            class: if made.stopped { "dropped" } else { made.class }.to_owned(),
+            reason: made.reason,
+            events: events.into_iter().map(short).collect(),
+            waits: made.waits,
+        }
+    }
+}
+
+impl Side for Ours {
+    fn prepare(&mut self, script: &Script) -> Result<(), String> {
+        self.config = Config::default();
+        let knobs = [("nf_conntrack_acct", "1"), ("nf_conntrack_events", "1")];
+        let named = script
+            .sysctls
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()));
+        for (name, value) in knobs.into_iter().chain(named) {
+            let set = self.config.set_by_name(name, value);
+            set.map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, case: &Case) -> Result<(), String> {
+        self.router = Router::new(self.config.clone());
+        self.listen(case.begins_heard())
+    }
+
+    fn finish(&mut self) -> Result<(), String> {
+        Ok(())
+    }
+
+    fn wait_until(&mut self, at: u64) -> bool {
+        self.now = Time::from_nanos(EPOCH_NS + at);
+        self.router.advance(self.now);
+        true
+    }
+
+    fn send(&mut self, packet: &Craft) -> Result<Reaction, String> {
+        let made = self.router.take(&packet.bytes(), self.now, true);
+        Ok(self.reaction(made))
+    }
+
+    fn release(&mut self, index: usize) -> Result<Reaction, String> {
+        let made = self
+            .router
+            .release(index, self.now)
+            .ok_or("no packet waits")?;
+        Ok(self.reaction(made))
+    }
+
+    fn entry(&mut self, original: Ends, zone: u16) -> Result<Option<Entry>, String> {
+        let mut entry = self.router.entry(original.into(), zone);
+        if let Some(start) = entry.as_mut().and_then(|entry| entry.start.as_mut()) {
+            *start -= EPOCH_NS;
+        }
+        Ok(entry)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        let knob = Knob::by_name(name).ok_or(format!("{name}: no such knob"))?;
+        let value = value.parse().map_err(|_| format!("{value}: no number"))?;
+        let set = self.router.conntrack.set(knob, value);
+        set.map_err(|error| error.to_string())
+    }
+
+    fn listen(&mut self, listens: bool) -> Result<(), String> {
+        let capacity = if listens { EVENTS } else { 0 };
+        self.router.conntrack.set_event_capacity(capacity);
+        Ok(())
+    }
+
+    fn counts(&mut self) -> Result<Counts, String> {
+        Ok(Counts::of_engine(self.router.conntrack.stats()))
+    }
+
+    fn entries(&mut self) -> Result<u64, String> {
+        Ok(self.router.conntrack.connections().count() as u64)
+    }
+
+    fn ids_recur(&self) -> bool {
+        false
+    }
+
+    fn expects<'a, T>(&self, both: &'a Both<T>) -> &'a T {
+        both.ours.as_ref().unwrap_or(&both.linux)
+    }
 }
 
 /// The original tuple of a packet's connection; of an ICMP error, that of the packet quoted.
-pub fn original(flow: Ends, packet: &Craft) -> Tuple {
+pub fn original(flow: craft::Ends, packet: &Craft) -> Tuple {
     let ports = (flow.src.port(), flow.dst.port());
     let (protocol, (src_part, dst_part)) = match &packet.body {
         Body::IcmpError { about, .. } => return original(flow, about),
@@ -146,9 +159,4 @@ pub fn original(flow: Ends, packet: &Craft) -> Tuple {
         src_part,
         dst_part,
     }
-}
-
-// Steps carry what is needed to find their entry; this keeps the two plays in step.
-pub(crate) fn original_of(step: &Step) -> Tuple {
-    original(step.flow, &step.packet)
 }

@@ -6,6 +6,7 @@ use crate::craft::{Body, Craft, Ends, Sum, Tcp};
 use crate::duel::Account;
 use crate::entry::Entry;
 use crate::random::Move;
+use crate::rule::Rule;
 use crate::script::{CHUNKS, EXTENSIONS};
 
 /// The script of a sequence. `seen` is the kernel's account of each packet.
@@ -63,6 +64,9 @@ fn packet(craft: &Craft, flows: &[Ends]) -> String {
     }
     if craft.ends.dst.ip() != dst.ip() {
         let _ = write!(text, " to={}", craft.ends.dst.ip());
+    }
+    if craft.rule != Rule::None {
+        let _ = write!(text, " rule={}", craft.rule.name());
     }
     if let Some(cut) = craft.cut {
         let _ = write!(text, " cut={cut}");
@@ -220,6 +224,14 @@ fn shown(entry: &Entry) -> String {
     for (name, (packets, bytes)) in ["o", "r"].iter().zip(entry.counters) {
         let _ = write!(text, " {name}={packets}/{bytes}");
     }
+    for (name, number) in [("mark", u128::from(entry.mark)), ("labels", entry.labels)] {
+        if number != 0 {
+            let _ = write!(text, " {name}={number}");
+        }
+    }
+    if let Some(helper) = &entry.helper {
+        let _ = write!(text, " helper={helper}");
+    }
     text
 }
 
@@ -228,7 +240,7 @@ mod tests {
     use super::*;
     use crate::random::sequence;
     use crate::rng::Rng;
-    use crate::script::Script;
+    use crate::script::{Action, Script};
 
     #[test]
     fn what_is_written_reads_back_as_the_same_packets() {
@@ -237,14 +249,15 @@ mod tests {
             let moves = sequence(&mut rng, number, true);
             let seen = Account {
                 class: "new".to_owned(),
-                entries: [None, None],
-                events: Vec::new(),
-                reason: None,
+                ..Account::default()
             };
             let seen = vec![seen; moves.len()];
             let text = script("title", &[], &moves, &seen);
             let read = Script::parse(&text).expect(&text);
-            let packets = read.cases[0].steps.iter().map(|step| step.packet.bytes());
+            let packets = read.steps().filter_map(|step| match &step.action {
+                Action::Send(send) => Some(send.packet.bytes()),
+                _ => None,
+            });
             let sent: Vec<Vec<u8>> = moves.iter().map(|step| step.packet.bytes()).collect();
             assert_eq!(packets.collect::<Vec<_>>(), sent, "{text}");
         }

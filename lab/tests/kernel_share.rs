@@ -6,7 +6,8 @@
 
 use std::fs;
 
-use lab::bench::linux::{Family, Globals, Workload, measure, memory_per_connection};
+use lab::bench::linux::{Family, Workload, measure, memory_per_connection};
+use lab::linux::Globals;
 
 fn knobs() -> [String; 2] {
     ["nf_conntrack_max", "nf_conntrack_buckets"]

@@ -7,8 +7,8 @@
 //! order of their offsets; when the last one is known and nothing is missing, the datagram comes out
 //! and the queue is gone. A queue that is not whole after its timeout is thrown away.
 //!
-//! *Bounds.* A new queue is refused while the memory held exceeds the `high_thresh` of its family,
-//! and any fragment at four times that. An IPv4 queue starts over when more than `ipfrag_max_dist`
+//! *Bounds.* Any fragment is refused while the memory held exceeds the `high_thresh` of its family, also
+//! one of a datagram that has begun. An IPv4 queue starts over when more than `ipfrag_max_dist`
 //! fragments of the same sender came between two of its own, since identifications wrap. Whatever
 //! refers to a queue goes with it.
 //!
@@ -107,12 +107,10 @@ impl Defrag {
         {
             family.run_out(key);
         }
-        let is_new = !family.queues.contains_key(&key);
-        let limit = if is_new { high } else { high.saturating_mul(4) };
-        if family.memory > limit || high == 0 {
+        if family.memory > high || high == 0 {
             return Outcome::Refused(Reason::FragmentMemory);
         }
-        if is_new {
+        if !family.queues.contains_key(&key) {
             family.open(key, deadline);
         }
         if matches!(packet.addresses(), Addresses::V4 { .. }) {

@@ -64,7 +64,6 @@ mod tests {
     use super::*;
     use crate::tuple::Addresses;
     use alloc::vec;
-    use alloc::vec::Vec;
     use proptest::prelude::*;
 
     proptest! {

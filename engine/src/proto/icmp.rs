@@ -51,15 +51,16 @@ pub(super) fn track(scene: &Scene<'_>) -> Step {
 /// Sorts a message before any look-up.
 #[inline(never)]
 pub(crate) fn examine(packet: &Packet<'_>, config: &Config) -> Result<Message, Reason> {
+    let examine_own = match (packet.addresses(), packet.protocol) {
+        (Addresses::V4 { .. }, Protocol::ICMP) => examine_v4,
+        (Addresses::V6 { .. }, Protocol::ICMPV6) => examine_v6,
+        _ => return Err(Reason::WrongFamily),
+    };
     let header = Header::parse(packet.l4()).map_err(|missing| match missing {
         Missing::Absent => Reason::IcmpShort,
         Missing::Snapped => Reason::Snapped,
     })?;
-    match (packet.addresses(), packet.protocol) {
-        (Addresses::V4 { .. }, Protocol::ICMP) => examine_v4(packet, header, config),
-        (Addresses::V6 { .. }, Protocol::ICMPV6) => examine_v6(packet, header, config),
-        _ => Err(Reason::WrongFamily),
-    }
+    examine_own(packet, header, config)
 }
 
 fn examine_v4(packet: &Packet<'_>, header: Header, config: &Config) -> Result<Message, Reason> {

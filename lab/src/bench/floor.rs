@@ -79,5 +79,5 @@ impl Floor {
 
 /// A place from 32 random bits, without dividing.
 const fn scale(bits: u64, len: usize) -> usize {
-    ((bits & 0xffff_ffff) * len as u64 >> 32) as usize
+    (((bits & 0xffff_ffff) * len as u64) >> 32) as usize
 }

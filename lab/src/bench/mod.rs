@@ -32,7 +32,6 @@ pub use report::Report;
 
 /// What is measured.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-#[cfg_attr(not(test), allow(missing_docs))]
 pub enum Workload {
     /// TCP data and ACKs both ways, in random order over all connections.
     Established,

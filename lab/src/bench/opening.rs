@@ -58,7 +58,7 @@ pub fn new(options: &Options) -> Result<Vec<Report>, String> {
     let mut ring = Ring::new(options.family, at(BEFORE) as usize + (1 << 13));
     // Memory that was never used comes from the system, which is not what is measured.
     fill_table(&mut engine, &mut ring, options.connections, |ring, n| {
-        ring.push(&syn(n))
+        ring.push(&syn(n));
     });
     engine.pass(SYN_SENT_NS);
     let mut opened = 0;
@@ -66,7 +66,7 @@ pub fn new(options: &Options) -> Result<Vec<Report>, String> {
     for level in LEVELS {
         let from = at(level - BEFORE);
         fill_table(&mut engine, &mut ring, from - opened, |ring, n| {
-            ring.push(&syn(opened + n))
+            ring.push(&syn(opened + n));
         });
         ring.clear();
         (from..at(level)).for_each(|connection| ring.push(&syn(connection)));
@@ -209,7 +209,7 @@ impl Flood {
     fn assured(&self) -> usize {
         let connections = self.engine.conntrack.connections();
         connections
-            .filter(|connection| connection.is_assured())
+            .filter(ip_conntrack::Connection::is_assured)
             .count()
     }
 }

@@ -46,7 +46,7 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, String> {
                 scope.spawn(move || one(workload, share, u64::from(number), start))
             })
             .collect();
-        let joined = threads.into_iter().map(|thread| thread.join());
+        let joined = threads.into_iter().map(thread::ScopedJoinHandle::join);
         joined
             .map(|outcome| outcome.unwrap_or_else(|_| Err("a thread ended early".to_owned())))
             .collect()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use clap::Args;
 use ip_conntrack::{Knob, LinkType, Packet};
@@ -47,6 +47,7 @@ pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
     for file in &arguments.files {
         // A namespace for each capture: unfinished fragments of one are not those of the next.
         let mut linux = Linux::new()?;
+        linux.listen(true).map_err(|error| error.to_string())?;
         for (name, value) in &knobs {
             linux.set(name, value)?;
         }
@@ -54,7 +55,7 @@ pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
         config
             .set(Knob::Max, 1_000_000)
             .map_err(|error| error.to_string())?;
-        let mut duel = Duel::new(config, Instant::now());
+        let mut duel = Duel::new(config);
         let mut totals = Totals::default();
         play(arguments, file, &mut duel, &mut linux, &mut totals)?;
         let tables = duel
@@ -149,14 +150,18 @@ pub(crate) fn show(accounts: &[Account; 2]) {
             account.class,
             account.reason.unwrap_or_default()
         );
-        for entry in account.entries.iter().flatten() {
-            println!("        {entry}");
+        for (entry, same) in account.entries.iter().zip(account.same) {
+            let same = match same {
+                None => "",
+                Some(true) => " same",
+                Some(false) => " another",
+            };
+            entry
+                .iter()
+                .for_each(|entry| println!("        {entry}{same}"));
         }
         for event in &account.events {
-            println!(
-                "        {:?} {:?} {:#x}",
-                event.kind, event.state, event.status
-            );
+            println!("        {event}");
         }
     }
 }

@@ -100,6 +100,12 @@ impl Netlink {
         Ok(netlink)
     }
 
+    /// Leaves multicast groups at once, whoever else may hold the socket.
+    pub(super) fn leave(self, groups: &[u32]) -> io::Result<()> {
+        let mut groups = groups.iter();
+        groups.try_for_each(|group| self.socket.drop_membership(*group))
+    }
+
     /// From now on, reading never blocks, and a burst is not lost.
     pub(super) fn listen(&self) -> io::Result<()> {
         self.socket.set_rx_buf_sz(8i32 << 20)?;
@@ -129,9 +135,23 @@ impl Netlink {
     pub(super) fn request(
         &mut self,
         message: &mut Message,
-        mut each: impl FnMut(&Received<'_>),
+        each: impl FnMut(&Received<'_>),
     ) -> io::Result<()> {
         self.socket.send(message.finish(), 0)?;
+        self.answer(each)
+    }
+
+    /// Sends messages in one piece.
+    pub(super) fn send(&mut self, messages: &mut [Message]) -> io::Result<()> {
+        let bytes: Vec<u8> = messages
+            .iter_mut()
+            .flat_map(|m| m.finish().to_vec())
+            .collect();
+        self.socket.send(&bytes, 0).map(|_| ())
+    }
+
+    /// Hands each answer to `each`, up to the one that says that it was the last.
+    pub(super) fn answer(&mut self, mut each: impl FnMut(&Received<'_>)) -> io::Result<()> {
         let mut outcome = None;
         while outcome.is_none() {
             self.receive()?;

@@ -10,7 +10,7 @@
 //! the state in which they were to be. Otherwise there is no figure but an error.
 //!
 //! **What is left behind.** Nothing: namespaces end with the thread that made them, and the two global
-//! knobs are put back (`globals.rs`). Needs root.
+//! knobs are put back (`lab/src/linux/globals.rs`). Needs root.
 //!
 //! **Favours to the kernel.** It has room ([`BUCKETS`]), leaves TCP checksums alone, looks for no local
 //! sockets, and makes no event messages, which it otherwise does for every new connection as long as
@@ -19,7 +19,6 @@
 
 mod feeder;
 mod frames;
-mod globals;
 mod memory;
 mod rounds;
 mod router;
@@ -31,10 +30,10 @@ use nix::sched::{CpuSet, sched_getaffinity, sched_setaffinity};
 use nix::unistd::{Pid, geteuid};
 
 pub use frames::{Family, Kind, frame};
-pub use globals::Globals;
 pub use rounds::Share;
 pub use workload::Workload;
 
+use crate::linux::Globals;
 use memory::Memory;
 use rounds::Bench;
 
@@ -70,7 +69,7 @@ pub fn measure_with(
             Workload::Flood => connections.into(),
             _ => 2 * u64::from(connections) + 1000,
         };
-        globals.set(room, buckets)?;
+        globals.set_both(room, buckets)?;
         let mut bench = Bench::new(workload, connections, family)?;
         bench.open()?;
         let share = bench.rounds()?;
@@ -87,7 +86,7 @@ pub fn measure_with(
 /// As for [`measure`].
 pub fn memory_per_connection(connections: u32, family: Family) -> Result<f64, String> {
     apart(move |globals| {
-        globals.set(u64::from(connections) + 1000, BUCKETS)?;
+        globals.set_both(u64::from(connections) + 1000, BUCKETS)?;
         let mut bench = Bench::new(Workload::Established, connections, family)?;
         let before = Memory::now()?;
         bench.open()?;

@@ -1,6 +1,17 @@
 //! Packets from descriptions: whole IP packets with right checksums, unless a wrong one is asked for.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
+
+use crate::rule::Rule;
+use ip::{extension_header, ipv4, ipv6};
+use sctp::sctp;
+use sum::{finish_icmp, ones_complement, put_sum, transport_sum};
+pub use tcp::Tcp;
+
+mod ip;
+mod sctp;
+mod sum;
+mod tcp;
 
 /// The ends of a packet; ports are left out where the protocol has none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -30,41 +41,6 @@ pub struct Craft {
     pub wrong_ip_sum: bool,
     /// Congestion notification, two bits.
     pub ecn: u8,
-}
-
-/// What the rule set does with a packet before it is tracked. The packet says it in its DSCP.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum Rule {
-    /// Nothing.
-    #[default]
-    None = 0,
-    /// Exempts it from tracking.
-    Notrack = 1,
-    /// Puts it into zone 5, both directions.
-    Zone5 = 5,
-    /// Puts it into zone 6, for the original direction only.
-    OriginalZone6 = 6,
-}
-
-impl Rule {
-    /// All rules with their names in scripts.
-    pub const ALL: [(&'static str, Rule); 4] = [
-        ("none", Rule::None),
-        ("notrack", Rule::Notrack),
-        ("zone5", Rule::Zone5),
-        ("orig6", Rule::OriginalZone6),
-    ];
-
-    /// The rule that applies to an IP packet.
-    pub fn of(packet: &[u8]) -> Rule {
-        let dscp = match packet {
-            [first, second, ..] if first >> 4 == 4 => second >> 2,
-            [first, second, ..] => (first & 15) << 2 | second >> 6,
-            _ => 0,
-        };
-        let rule = Rule::ALL.into_iter().find(|(_, rule)| *rule as u8 == dscp);
-        rule.map_or(Rule::None, |(_, rule)| rule)
-    }
 }
 
 impl Craft {
@@ -177,31 +153,6 @@ pub enum Sum {
     Stated,
 }
 
-/// A TCP segment.
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub struct Tcp {
-    /// The flag byte.
-    pub flags: u8,
-    /// Sequence number.
-    pub seq: u32,
-    /// Acknowledgement number.
-    pub ack: u32,
-    /// Window, not scaled.
-    pub window: u16,
-    /// Bytes of payload.
-    pub len: usize,
-    /// Window scale option.
-    pub scale: Option<u8>,
-    /// SACK-permitted option.
-    pub sack_ok: bool,
-    /// SACK blocks.
-    pub sacks: Vec<(u32, u32)>,
-    /// The data offset, if it is not to be the right one.
-    pub offset: Option<u8>,
-    /// The checksum.
-    pub sum: Sum,
-}
-
 const ICMP: u8 = 1;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -213,6 +164,18 @@ const SCTP: u8 = 132;
 const UDPLITE: u8 = 136;
 
 impl Craft {
+    /// Whether it is, or claims to be, a fragment.
+    pub const fn is_fragment(&self) -> bool {
+        let claims = matches!(
+            self.body,
+            Body::Other {
+                protocol: FRAGMENT,
+                ..
+            }
+        );
+        claims || self.fragment.is_some()
+    }
+
     /// The packet's bytes.
     pub fn bytes(&self) -> Vec<u8> {
         let (protocol, mut payload) = self.payload();
@@ -359,184 +322,8 @@ impl Craft {
     }
 }
 
-impl Tcp {
-    fn bytes(&self, ends: Ends) -> Vec<u8> {
-        let mut options = Vec::new();
-        if let Some(scale) = self.scale {
-            options.extend([1, 3, 3, scale]);
-        }
-        if self.sack_ok {
-            options.extend([1, 1, 4, 2]);
-        }
-        if !self.sacks.is_empty() {
-            options.extend([1, 1, 5, 2 + 8 * self.sacks.len() as u8]);
-            for (left, right) in &self.sacks {
-                options.extend(left.to_be_bytes());
-                options.extend(right.to_be_bytes());
-            }
-        }
-        let offset = self.offset.unwrap_or(5 + (options.len() / 4) as u8);
-        let mut bytes = ports(ends);
-        bytes.extend(self.seq.to_be_bytes());
-        bytes.extend(self.ack.to_be_bytes());
-        bytes.extend([offset << 4, self.flags]);
-        bytes.extend(self.window.to_be_bytes());
-        bytes.extend([0; 4]);
-        bytes.extend(options);
-        bytes.resize(bytes.len() + self.len, b'x');
-        put_sum(&mut bytes, 16, self.sum, |bytes| {
-            transport_sum(ends, TCP, bytes, bytes.len())
-        });
-        bytes
-    }
-}
-
 fn ports(ends: Ends) -> Vec<u8> {
     let mut bytes = ends.src.port().to_be_bytes().to_vec();
     bytes.extend(ends.dst.port().to_be_bytes());
     bytes
-}
-
-fn put_sum(bytes: &mut [u8], at: usize, sum: Sum, right: impl Fn(&[u8]) -> u16) {
-    let value = match sum {
-        Sum::None => 0,
-        Sum::Right | Sum::Stated => right(bytes),
-        Sum::Wrong => right(bytes) ^ 0x5555,
-    };
-    bytes[at..at + 2].copy_from_slice(&value.to_be_bytes());
-}
-
-fn finish_icmp(ends: Ends, mut bytes: Vec<u8>, sum: Sum) -> (u8, Vec<u8>) {
-    if ends.src.is_ipv6() {
-        put_sum(&mut bytes, 2, sum, |bytes| {
-            transport_sum(ends, ICMPV6, bytes, bytes.len())
-        });
-        (ICMPV6, bytes)
-    } else {
-        put_sum(&mut bytes, 2, sum, |bytes| ones_complement(&[bytes]));
-        (ICMP, bytes)
-    }
-}
-
-/// The checksum over a pseudo-header and the first `covered` bytes.
-fn transport_sum(ends: Ends, protocol: u8, bytes: &[u8], covered: usize) -> u16 {
-    let mut pseudo = Vec::new();
-    for address in [ends.src.ip(), ends.dst.ip()] {
-        match address {
-            IpAddr::V4(address) => pseudo.extend(address.octets()),
-            IpAddr::V6(address) => pseudo.extend(address.octets()),
-        }
-    }
-    pseudo.extend((bytes.len() as u32).to_be_bytes());
-    pseudo.extend([0, 0, 0, protocol]);
-    match ones_complement(&[&pseudo, &bytes[..covered]]) {
-        0 => 0xffff,
-        sum => sum,
-    }
-}
-
-/// RFC 1071, word by word; each run but the last has an even length.
-fn ones_complement(runs: &[&[u8]]) -> u16 {
-    let mut sum = 0u32;
-    for run in runs {
-        for pair in run.chunks(2) {
-            let low = pair.get(1).copied().unwrap_or(0);
-            sum += u32::from(pair[0]) << 8 | u32::from(low);
-            sum = (sum & 0xffff) + (sum >> 16);
-        }
-    }
-    !(sum as u16)
-}
-
-fn sctp(
-    ends: Ends,
-    tag: u32,
-    chunks: &[(u8, u8, Option<u32>)],
-    length: Option<u16>,
-    sum: Sum,
-) -> Vec<u8> {
-    let mut bytes = ports(ends);
-    bytes.extend(tag.to_be_bytes());
-    bytes.extend([0; 4]);
-    for (number, (kind, flags, init_tag)) in chunks.iter().enumerate() {
-        let body: Vec<u8> = match (kind, init_tag) {
-            (_, Some(init_tag)) => {
-                let mut body = init_tag.to_be_bytes().to_vec();
-                body.extend([0, 0, 0x10, 0, 0, 1, 0, 1, 0, 0, 0, 1]);
-                body
-            }
-            (0, None) => vec![0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, b'x', b'x', b'x', b'x'],
-            (3, None) => vec![0, 0, 0, 1, 0, 0, 0x10, 0, 0, 0, 0, 0],
-            (4 | 5, None) => vec![0, 1, 0, 8, 1, 2, 3, 4],
-            (7, None) => vec![0, 0, 0, 1],
-            (10, None) => vec![b'c'; 16],
-            _ => Vec::new(),
-        };
-        bytes.extend([*kind, *flags]);
-        let right = 4 + body.len() as u16;
-        let length = length.filter(|_| number + 1 == chunks.len());
-        bytes.extend(length.unwrap_or(right).to_be_bytes());
-        bytes.extend(body);
-    }
-    let crc = match sum {
-        Sum::Right | Sum::Stated => crc32c(&bytes),
-        Sum::Wrong => crc32c(&bytes) ^ 1,
-        Sum::None => 0,
-    };
-    bytes[8..12].copy_from_slice(&crc.to_le_bytes());
-    bytes
-}
-
-/// Bit by bit, reflected, polynomial 0x1EDC6F41.
-fn crc32c(bytes: &[u8]) -> u32 {
-    let mut crc = u32::MAX;
-    for byte in bytes {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = crc >> 1 ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
-        }
-    }
-    !crc
-}
-
-fn ipv4(
-    src: Ipv4Addr,
-    dst: Ipv4Addr,
-    protocol: u8,
-    payload: &[u8],
-    fragment: Option<(usize, bool, u32)>,
-) -> Vec<u8> {
-    let mut bytes = vec![0x45, 0];
-    bytes.extend((20 + payload.len() as u16).to_be_bytes());
-    let (from, more, id) = fragment.unwrap_or((0, false, 1));
-    bytes.extend((id as u16).to_be_bytes());
-    let word = (from / 8) as u16 | u16::from(more) << 13;
-    bytes.extend(word.to_be_bytes());
-    bytes.extend([64, protocol, 0, 0]);
-    bytes.extend(src.octets());
-    bytes.extend(dst.octets());
-    put_sum(&mut bytes, 10, Sum::Right, |bytes| {
-        ones_complement(&[bytes])
-    });
-    bytes.extend(payload);
-    bytes
-}
-
-fn ipv6(src: Ipv6Addr, dst: Ipv6Addr, next: u8, inside: &[u8]) -> Vec<u8> {
-    let mut bytes = vec![0x60, 0, 0, 0];
-    bytes.extend((inside.len() as u16).to_be_bytes());
-    bytes.extend([next, 64]);
-    bytes.extend(src.octets());
-    bytes.extend(dst.octets());
-    bytes.extend(inside);
-    bytes
-}
-
-/// Eight bytes: options that are nothing but padding, or a route of which nothing is left to go.
-fn extension_header(kind: u8, next: u8) -> [u8; 8] {
-    const UNASSIGNED_ROUTING: u8 = 200;
-    match kind {
-        ROUTING => [next, 0, UNASSIGNED_ROUTING, 0, 0, 0, 0, 0],
-        _ => [next, 0, 1, 4, 0, 0, 0, 0],
-    }
 }

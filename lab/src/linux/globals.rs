@@ -17,6 +17,7 @@ use nix::fcntl::{Flock, FlockArg};
 const FOLDER: &str = "/proc/sys/net/netfilter";
 
 /// The knobs, until this is dropped.
+#[derive(Debug)]
 pub struct Globals {
     max: Flock<File>,
     buckets: File,
@@ -64,14 +65,32 @@ impl Globals {
         })
     }
 
-    /// Sets them.
+    /// Whether a knob is one of the two.
+    pub fn has(name: &str) -> bool {
+        matches!(name, MAX | BUCKETS)
+    }
+
+    /// Sets one of them.
+    ///
+    /// # Errors
+    ///
+    /// It is neither, or the kernel does not accept the value.
+    pub fn set(&mut self, name: &str, value: &str) -> Result<(), String> {
+        match name {
+            MAX => put(&mut self.max, MAX, value),
+            BUCKETS => put(&mut self.buckets, BUCKETS, value),
+            _ => Err(format!("{name}: not a knob of the whole kernel")),
+        }
+    }
+
+    /// Sets both.
     ///
     /// # Errors
     ///
     /// The kernel does not accept the values, or has no memory for so many buckets.
-    pub fn set(&mut self, max: u64, buckets: u64) -> Result<(), String> {
-        put(&mut self.max, MAX, max)?;
-        put(&mut self.buckets, BUCKETS, buckets)
+    pub fn set_both(&mut self, max: u64, buckets: u64) -> Result<(), String> {
+        self.set(MAX, &max.to_string())?;
+        self.set(BUCKETS, &buckets.to_string())
     }
 }
 
@@ -102,8 +121,8 @@ fn value(name: &str) -> Result<String, String> {
     Ok(text.trim().to_owned())
 }
 
-fn put(file: &mut File, name: &str, value: u64) -> Result<(), String> {
+fn put(file: &mut File, name: &str, value: &str) -> Result<(), String> {
     file.rewind()
-        .and_then(|()| file.write_all(value.to_string().as_bytes()))
+        .and_then(|()| file.write_all(value.as_bytes()))
         .map_err(|error| format!("{} = {value}: {error}", path(name)))
 }
