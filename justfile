@@ -39,6 +39,14 @@ fuzz TARGET SECONDS="60":
     mkdir -p fuzz/corpus/{{TARGET}}
     RUSTC_BOOTSTRAP=1 cargo fuzz run -s none {{TARGET}} fuzz/corpus/{{TARGET}} captures -- -max_total_time={{SECONDS}}
 
+# Measure the tracker beside the memory's floor; with --versus-linux (as root) beside the kernel
+bench *ARGUMENTS:
+    cargo run --release -p lab -- bench {{ARGUMENTS}}
+
+# Count the instructions of the main paths anew (valgrind)
+instructions:
+    lab/instructions >INSTRUCTIONS.md.new && mv INSTRUCTIONS.md.new INSTRUCTIONS.md
+
 # All that has to pass before a change goes in
 ci:
     .ci/run

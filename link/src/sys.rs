@@ -1,5 +1,5 @@
-//! What only the operating system can do, and what Rust cannot check: memory in huge pages, files as
-//! memory, programs inside the kernel.
+//! What only the operating system can do, and what Rust cannot check: memory in huge pages,
+//! programs inside the kernel.
 //!
 //! This module is the only place in the crate where code may be `unsafe`. It stays thin: each function
 //! wraps one call so that a caller cannot misuse it, each block says why it is right, and what is
@@ -11,8 +11,6 @@
 pub mod bpf;
 #[cfg(target_os = "linux")]
 mod huge_pages;
-mod mapped;
 
 #[cfg(target_os = "linux")]
 pub use huge_pages::HugePages;
-pub use mapped::{Mapped, map_file};

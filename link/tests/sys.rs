@@ -1,45 +1,6 @@
-//! Mapped files, and programs in the kernel.
+//! Programs in the kernel.
 
 #![allow(clippy::unwrap_used)]
-
-use std::fs::File;
-use std::io::Write;
-
-use ip_conntrack_link::sys::map_file;
-
-#[test]
-fn a_mapped_file_has_its_bytes_and_its_length() {
-    let mut file = tempfile::tempfile().unwrap();
-    let bytes: Vec<u8> = (0..100_001u32).map(|at| (at / 7) as u8).collect();
-    file.write_all(&bytes).unwrap();
-    let mapped = map_file(&file).unwrap();
-    drop(file);
-    assert_eq!(&*mapped, &bytes[..]);
-}
-
-#[test]
-fn what_is_appended_to_a_mapped_file_is_not_seen() {
-    let mut file = tempfile::tempfile().unwrap();
-    file.write_all(b"before").unwrap();
-    let mapped = map_file(&file).unwrap();
-    file.write_all(b"after").unwrap();
-    assert_eq!(&*mapped, b"before");
-}
-
-#[test]
-fn an_empty_file_is_mapped_as_no_bytes() {
-    let mapped = map_file(&tempfile::tempfile().unwrap()).unwrap();
-    assert_eq!(&*mapped, b"");
-}
-
-#[test]
-fn what_cannot_be_mapped_is_an_error() {
-    let (reader, _writer) = std::io::pipe().unwrap();
-    let pipe = File::from(std::os::fd::OwnedFd::from(reader));
-    assert!(map_file(&pipe).is_err());
-    let folder = File::open(std::env::temp_dir()).unwrap();
-    assert!(map_file(&folder).is_err());
-}
 
 /// These need root; without, they say so and pass, unless `IP_CONNTRACK_REQUIRE_KERNEL=1`.
 #[cfg(target_os = "linux")]

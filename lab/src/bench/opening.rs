@@ -75,7 +75,7 @@ pub fn new(options: &Options) -> Result<Vec<Report>, String> {
         for from in (0..ring.len()).step_by(STRETCH) {
             let stretch = from..(from + STRETCH).min(ring.len());
             let begun = cpu_ns();
-            let tally = engine.feed(&ring, stretch.clone());
+            let tally = engine.measured(&ring, stretch.clone());
             ours.push((cpu_ns() - begun) as f64 / stretch.len() as f64);
             if tally.new != stretch.len() as u64 {
                 return Err(format!("not every packet opened a connection: {tally:?}"));
@@ -85,6 +85,7 @@ pub fn new(options: &Options) -> Result<Vec<Report>, String> {
         let mut report = Report::new(Workload::New, options, median(&mut ours));
         report.floor_ns = Some(median(&mut floors));
         report.more.push(("fill_percent", f64::from(level)));
+        report.more.push(("packets", ring.len() as f64));
         reports.push(report);
     }
     if engine.conntrack.len() != options.connections as usize {

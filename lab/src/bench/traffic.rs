@@ -25,6 +25,7 @@ struct Found {
     ns: f64,
     floor_ns: f64,
     bytes: f64,
+    packets: f64,
 }
 
 /// Measures one of the two.
@@ -55,6 +56,7 @@ pub fn run(workload: Workload, options: &Options) -> Result<Report, String> {
     let mean = |of: fn(&Found) -> f64| found.iter().map(of).sum::<f64>() / found.len() as f64;
     let mut report = Report::new(workload, options, mean(|found| found.ns));
     report.floor_ns = Some(mean(|found| found.floor_ns));
+    report.more.push(("packets", mean(|found| found.packets)));
     // Resident memory is the whole process's, so only one thread can tell what is its own.
     report.bytes_per_connection = (options.threads == 1).then(|| mean(|found| found.bytes));
     Ok(report)
@@ -84,7 +86,7 @@ fn one(
         for from in (0..ring.len()).step_by(STRETCH) {
             let stretch = from..(from + STRETCH).min(ring.len());
             let begun = cpu_ns();
-            let tally = engine.feed(&ring, stretch.clone());
+            let tally = engine.measured(&ring, stretch.clone());
             let ns = (cpu_ns() - begun) as f64 / stretch.len() as f64;
             check(&tally, stretch.len())?;
             let floor_ns = floor.measure(&ring, stretch);
@@ -98,6 +100,7 @@ fn one(
         ns: median(&mut ours),
         floor_ns: median(&mut floors),
         bytes: held as f64 / f64::from(options.connections),
+        packets: (ring.len() * (PASSES + 1)) as f64,
     })
 }
 
