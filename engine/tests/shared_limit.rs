@@ -261,6 +261,21 @@ fn the_knob_of_one_shard_is_the_limit_of_all() {
     assert_eq!(limit.max(), 90_000);
 }
 
+/// Eight places a bucket, of which six are to be filled.
+#[test]
+fn each_index_is_made_for_its_part_and_follows_the_limit_and_the_load() {
+    let limit = Limit::new(600_000, 4);
+    let mut shards = shards_of(&limit);
+    assert!(shards.iter().all(|shard| shard.buckets() == 25_000));
+    limit.set(1_200_000);
+    advance(&mut shards);
+    assert!(shards.iter().all(|shard| shard.buckets() == 50_000));
+    assert_eq!(flood(&mut shards[0], 0..320_000), 0, "more than its part");
+    assert_eq!(shards[0].len(), 320_000);
+    assert_eq!(shards[0].buckets(), 100_000);
+    assert_eq!(shards[1].buckets(), 50_000);
+}
+
 #[test]
 fn a_lowered_limit_lets_nobody_fill_the_places_that_he_held() {
     let limit = Limit::new(70_000, 2);
