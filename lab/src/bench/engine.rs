@@ -8,8 +8,8 @@ use ip_conntrack::{
 
 use super::frames::Ring;
 
-/// Frames that are handed over in one call.
-pub const BATCH: usize = 256;
+/// Frames that are handed over in one call, unless fewer are asked for.
+const BATCH: usize = 256;
 
 /// When the tracker's time begins.
 const START: Time = Time::from_secs(1_000_000);
@@ -23,6 +23,7 @@ pub struct Engine {
     /// The tracker.
     pub conntrack: Conntrack,
     now: Time,
+    batch: usize,
 }
 
 /// How many packets had which class.
@@ -64,7 +65,17 @@ impl Engine {
         Ok(Engine {
             conntrack: Conntrack::new(config, 0x5eed),
             now: START,
+            batch: BATCH,
         })
+    }
+
+    /// The same, with batches of so many frames, 1 to 256.
+    #[must_use]
+    pub fn in_batches_of(self, frames: usize) -> Engine {
+        Engine {
+            batch: frames.clamp(1, BATCH),
+            ..self
+        }
     }
 
     /// The time.
@@ -104,8 +115,8 @@ impl Engine {
         mut each: impl FnMut(usize, &[Verdict]),
     ) {
         let mut verdicts = [Verdict::default(); BATCH];
-        for from in frames.clone().step_by(BATCH) {
-            let count = BATCH.min(frames.end - from);
+        for from in frames.clone().step_by(self.batch) {
+            let count = self.batch.min(frames.end - from);
             let now = Time::from_nanos(self.now.as_nanos() + FRAME_NS * count as u64);
             self.now = now;
             self.conntrack.advance(now);

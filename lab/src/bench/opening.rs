@@ -5,7 +5,7 @@ use std::time::Instant;
 use ip_conntrack::Action;
 
 use super::clock::{cpu_ns, median};
-use super::engine::{BATCH, Engine};
+use super::engine::Engine;
 use super::floor::Floor;
 use super::frames::{Body, Ring, Segment, flag, life};
 use super::traffic::fill_table;
@@ -22,6 +22,9 @@ const BEFORE: u32 = 5;
 
 /// Longer than a connection lasts that is not answered.
 pub const SYN_SENT_NS: u64 = 200_000_000_000;
+
+/// Packets of a flood that are timed together.
+const TIMED: usize = 32;
 
 /// A batch of a flood that takes longer is told.
 const LONG_NS: u64 = 20_000;
@@ -141,7 +144,7 @@ struct Flood {
 
 impl Flood {
     fn new(options: &Options) -> Result<Flood, String> {
-        let mut engine = engine(options)?;
+        let mut engine = engine(options)?.in_batches_of(TIMED);
         let mut ring = Ring::new(options.family, 1 << 16);
         fill_table(&mut engine, &mut ring, options.connections, |ring, n| {
             // In ten connections, one is only begun.
@@ -192,7 +195,7 @@ impl Flood {
                 last = now;
                 *longest = (*longest).max(ns);
                 if ns > LONG_NS {
-                    slow.push((sent + first as u64) / BATCH as u64);
+                    slow.push((sent + first as u64) / TIMED as u64);
                 }
                 let is_refused = |verdict: &&ip_conntrack::Verdict| verdict.action == Action::Drop;
                 refused += verdicts.iter().filter(is_refused).count();
