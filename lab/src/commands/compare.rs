@@ -43,6 +43,10 @@ pub(crate) fn run(arguments: &Compare) -> Result<bool, String> {
         let (name, value) = setting.split_once('=').ok_or("--sysctl NAME=VALUE")?;
         knobs.push((name.to_owned(), value.to_owned()));
     }
+    // A damaged capture is compared as far as it can be read; one that is not there is a mistake.
+    for file in &arguments.files {
+        std::fs::File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    }
     let (mut packets, mut differences) = (0, 0);
     for file in &arguments.files {
         // A namespace for each capture: unfinished fragments of one are not those of the next.
