@@ -10,7 +10,7 @@
 //! memory as soon as its bucket is there.
 //!
 //! *Bounds.* An insert looks at its two buckets, then moves one entry, then two, to their other
-//! buckets: at most 144 lines. The tables are sized for a load of three quarters, where the first
+//! buckets: at most 146 lines. The tables are sized for a load of three quarters, where the first
 //! step nearly always suffices; if all fail, the insert is refused.
 //!
 //! Tags come from a keyed hash, so nobody outside can choose what meets where.
@@ -209,7 +209,7 @@ impl Index {
         }
     }
 
-    /// Asks memory for a bucket, if there is one of that number.
+    /// Asks memory for a bucket, there or not.
     #[inline(always)]
     pub(crate) fn expect(&self, number: usize) {
         let at = number.wrapping_mul(WORDS).wrapping_add(self.start);

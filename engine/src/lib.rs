@@ -24,6 +24,7 @@ mod prefetch;
 mod proto;
 mod shard;
 mod sip;
+mod sizes;
 mod slab;
 mod stats;
 mod table;

@@ -10,13 +10,13 @@
 /// Bytes in a cache line.
 const LINE: usize = 64;
 
-/// Asks for the line in which element `at` of a slice begins, if there is such an element.
+/// Asks for the line in which element `at` of a slice begins, or would if there were so many.
 #[inline(always)]
 pub(crate) fn line<T>(slice: &[T], at: usize) {
     address(slice.as_ptr().wrapping_add(at).cast());
 }
 
-/// Asks for the first two lines of element `at` of a slice, if there is such an element.
+/// Asks for the first two lines of element `at` of a slice, there or not.
 #[inline(always)]
 pub(crate) fn two_lines<T>(slice: &[T], at: usize) {
     let first: *const u8 = slice.as_ptr().wrapping_add(at).cast();

@@ -142,7 +142,7 @@ impl Slab {
         (entry.parts != 0).then_some(entry)
     }
 
-    /// Asks memory for an entry, if the slot was ever used.
+    /// Asks memory for an entry, if there is a chunk for the slot.
     #[inline(always)]
     pub(crate) fn expect(&self, slot: u32) {
         if let Some(chunk) = self.chunks.get(slot as usize / CHUNK) {

@@ -23,16 +23,12 @@ use crate::connection::{Connection, Status};
 use crate::entry::Entry;
 use crate::evict::Victims;
 use crate::hash::{Hasher, Key, Probe};
-use crate::index::{Full, Glance, Index, PLACES};
+use crate::index::{Full, Glance, Index};
+use crate::sizes::{self, ENTRIES_PER_BUCKET, MOVED_AT_ONCE};
 use crate::slab::Slab;
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
-
-/// Entries for each bucket of eight places: three quarters full.
-const ENTRIES_PER_BUCKET: usize = 6;
-/// Buckets moved to a new index at each step.
-const MOVED_AT_ONCE: usize = 4;
 
 /// What only few entries have.
 #[derive(Clone, Debug, Default)]
@@ -60,6 +56,8 @@ pub(crate) struct Table {
     index: Index,
     /// An index that is being replaced, and how many of its buckets are left to be moved.
     old_index: Option<(Index, usize)>,
+    /// Buckets that were asked for meanwhile.
+    pending: Option<usize>,
     wheel: Wheel,
     unanswered: Victims,
     unassured: Victims,
@@ -76,8 +74,9 @@ impl Table {
         let mut table = Table {
             slab: Slab::new(),
             hasher,
-            index: Index::new(buckets_for(max, buckets)),
+            index: Index::new(sizes::first(max, buckets)),
             old_index: None,
+            pending: None,
             wheel: Wheel::new(),
             unanswered: Victims::default(),
             unassured: Victims::default(),
@@ -212,7 +211,7 @@ impl Table {
         now: Time,
     ) -> Result<u32, Full> {
         if self.keys >= self.index.buckets() * ENTRIES_PER_BUCKET {
-            self.resize(self.index.buckets() * 2);
+            self.grow();
         }
         if self.len == 0 {
             self.wheel.start(now);
@@ -226,7 +225,8 @@ impl Table {
         }
         let slot = self.slab.insert(entry).ok_or(Full)?;
         if self.add_keys(slot, hash, reply).is_err() {
-            self.resize(self.index.buckets() * 2);
+            self.finish_short_move();
+            self.grow();
             if let Err(full) = self.add_keys(slot, hash, reply) {
                 self.slab.remove(slot);
                 return Err(full);
@@ -263,6 +263,9 @@ impl Table {
 
     /// Takes an entry out.
     pub(crate) fn remove(&mut self, slot: u32) {
+        if !self.homeless.is_empty() {
+            self.homeless.retain(|homeless| *homeless != slot);
+        }
         let key = self.key(slot);
         self.remove_key(slot, key);
         self.keys -= 1;
@@ -408,24 +411,42 @@ impl Table {
         self.extras.entry(slot).or_default()
     }
 
-    /// Makes room for `max` entries and lets the index have at least `buckets` places, in the steps
-    /// that follow.
+    /// Makes room for `max` entries, where 0 is no limit, and lets the index have at least `places`
+    /// places, in the steps that follow.
     pub(crate) fn reserve(&mut self, max: u32, places: usize) {
         self.slab.want(max);
-        let keys = u32::try_from(self.keys).unwrap_or(u32::MAX);
-        let wanted = buckets_for(max.max(keys), places);
-        if wanted != self.index.buckets() {
-            self.resize(wanted);
-        }
+        self.resize(sizes::wanted(self.index.buckets(), max, places));
     }
 
+    fn grow(&mut self) {
+        self.resize(self.index.buckets() * 2);
+    }
+
+    /// Begins to move to an index of another size, large enough for what is there and what may come
+    /// while it is moved; or notes that, while another move goes on.
     fn resize(&mut self, buckets: usize) {
-        while self.old_index.is_some() {
-            self.move_some();
+        if self.old_index.is_some() {
+            self.pending = Some(buckets);
+            return;
+        }
+        let present = self.index.buckets();
+        let asked = buckets;
+        let buckets = buckets.max(sizes::least(present, self.keys));
+        if asked <= present && buckets >= present {
+            return;
         }
         let old = core::mem::replace(&mut self.index, Index::new(buckets));
         let left = old.buckets();
         self.old_index = Some((old, left));
+    }
+
+    /// Ends a move of which so little is left that it may be done at once.
+    fn finish_short_move(&mut self) {
+        /// Buckets.
+        const SHORT: usize = 256;
+        while matches!(&self.old_index, Some((_, left)) if *left <= SHORT) {
+            self.move_some();
+        }
     }
 
     /// A bounded step of getting the memory that is wanted. Returns whether there was one to take.
@@ -443,6 +464,11 @@ impl Table {
     pub(crate) fn move_some(&mut self) {
         if let Some((old, left)) = self.old_index.take() {
             self.old_index = self.move_from(old, left);
+            if self.old_index.is_none()
+                && let Some(buckets) = self.pending.take()
+            {
+                self.resize(buckets);
+            }
         }
     }
 
@@ -478,7 +504,7 @@ impl Table {
     }
 
     /// An entry for which the new index has no place: very rare, since that is made large enough. It
-    /// cannot be found any more and must be removed at once.
+    /// cannot be found any more and must be removed.
     pub(crate) fn homeless(&mut self) -> Option<u32> {
         self.homeless.pop()
     }
@@ -544,12 +570,91 @@ impl Table {
     }
 }
 
-/// Buckets for `max` entries, and for at least `places` places.
-fn buckets_for(max: u32, places: usize) -> usize {
-    /// A very small index would be too lumpy.
-    const LEAST: usize = 8;
-    /// 32 MiB of them; a table that needs more gets them as it fills.
-    const MOST_AT_FIRST: usize = 1 << 19;
-    let wanted = (max as usize).div_ceil(ENTRIES_PER_BUCKET);
-    wanted.max(places / PLACES).clamp(LEAST, MOST_AT_FIRST)
+#[cfg(test)]
+mod tests {
+    use crate::{Config, Conntrack, Knob, LinkType, Packet, Time};
+    use alloc::vec::Vec;
+
+    fn full_of(entries: u32) -> Conntrack {
+        let mut config = Config::default();
+        config.set(Knob::Checksum, 0).expect("a flag");
+        let mut conntrack = Conntrack::new(config, 1);
+        (0..entries).for_each(|n| open(&mut conntrack, n));
+        conntrack
+    }
+
+    /// A datagram of a connection of that number, to port 53.
+    fn open(conntrack: &mut Conntrack, number: u32) {
+        let [_, a, b, c] = number.to_be_bytes();
+        let packet = [
+            0x45, 0, 0, 28, 0, 1, 0, 0, 64, 17, 0, 0, 10, a, b, c, 192, 0, 2, 1, // IP
+            0x9c, 0x40, 0, 53, 0, 8, 0, 0,
+        ];
+        let packet = Packet::parse(LinkType::Raw, &packet).expect("a packet");
+        conntrack.track(&packet, Time::from_secs(1));
+    }
+
+    #[test]
+    fn an_entry_without_a_home_that_is_removed_otherwise_is_removed_once() {
+        let mut conntrack = full_of(10);
+        conntrack.table.homeless = Vec::from([3, 7]);
+        conntrack.flush();
+        open(&mut conntrack, 100);
+        conntrack.move_some();
+        assert_eq!((conntrack.len(), conntrack.connections().count()), (1, 1));
+        assert_eq!(conntrack.table.keys, 1);
+    }
+
+    #[test]
+    fn no_limit_and_limits_that_follow_each_other_lose_nobody() {
+        let mut conntrack = full_of(20_000);
+        let mut number = 20_000;
+        for max in [
+            0, 20_001, 1_000_000, 19_000, 30_000, 0, 25_000, 200_000, 24_000,
+        ] {
+            conntrack.set(Knob::Max, max).expect("a limit");
+            if max == 0 || max > number.into() {
+                for _ in 0..100 {
+                    open(&mut conntrack, number);
+                    number += u32::from(max == 0 || i64::from(number) < max);
+                }
+            }
+            conntrack.advance(Time::from_secs(1));
+        }
+        assert_eq!(conntrack.stats().early_drop, 0);
+        assert_eq!(conntrack.len(), number as usize);
+        while conntrack.table.old_index.is_some() {
+            conntrack.move_some();
+        }
+        for slot in 0..number {
+            let hash = conntrack.table.hash_of(conntrack.table.key(slot));
+            let found = conntrack.table.index.find(hash, |other| other == slot);
+            assert_eq!(found, Some(slot));
+        }
+    }
+
+    #[test]
+    fn a_move_is_not_done_at_once_when_the_index_has_to_grow_meanwhile() {
+        let mut conntrack = full_of(100_000);
+        for max in [0, 1, 100_001, 1] {
+            conntrack.set(Knob::Max, max).expect("a limit");
+        }
+        let left = |conntrack: &Conntrack| {
+            conntrack
+                .table
+                .old_index
+                .as_ref()
+                .map_or(0, |(_, left)| *left)
+        };
+        conntrack.set(Knob::Max, 0).expect("a limit");
+        let mut before = left(&conntrack);
+        assert!(before > 10_000, "{before} buckets to move");
+        for number in 100_000..100_500 {
+            open(&mut conntrack, number);
+            let now = left(&conntrack);
+            assert!(before - now.min(before) <= 8, "from {before} to {now}");
+            before = now;
+        }
+        assert_eq!(conntrack.stats().early_drop, 0);
+    }
 }

@@ -89,7 +89,7 @@ pub struct Packet<'a> {
     pub(crate) unusable: Option<Reason>,
 }
 
-const _: () = assert!(size_of::<Packet<'_>>() == 32);
+const _: () = assert!(size_of::<Packet<'_>>() <= 32);
 
 impl<'a> Packet<'a> {
     /// No packet at all.
