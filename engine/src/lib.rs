@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod batch;
+mod change;
 pub mod config;
 mod confirm;
 mod connection;
@@ -13,6 +14,7 @@ mod defrag;
 mod entry;
 mod event;
 mod evict;
+mod expectation;
 pub mod format;
 mod hash;
 mod index;
@@ -20,6 +22,7 @@ mod limit;
 mod look;
 mod manage;
 mod packet;
+mod parts;
 mod prefetch;
 mod proto;
 mod shard;
@@ -35,6 +38,7 @@ mod verdict;
 mod wheel;
 
 pub use batch::Arrival;
+pub use change::{Change, Family, Filter, Masked, NatRange, Refusal, StateChange, Which};
 pub use config::{Config, ConfigError, Knob};
 pub use confirm::Unconfirmed;
 pub use connection::{
@@ -42,8 +46,10 @@ pub use connection::{
 };
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
+pub use expectation::{ExpectFlags, Expectation, NewExpectation, WhichExpectation};
 pub use limit::Limit;
 pub use packet::{LinkType, Packet};
+pub use parts::TupleParts;
 pub use shard::Dispatch;
 pub use stats::Stats;
 pub use time::Time;
