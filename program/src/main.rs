@@ -9,7 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+mod counters;
+#[cfg(target_os = "linux")]
+mod daemon;
+mod knobs;
+mod often;
 mod replay;
+mod seed;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,9 +23,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let cli::Command::Replay(arguments) = cli.command;
-    match replay::run(&arguments) {
+    match cli::Cli::parse().command {
+        cli::Command::Replay(arguments) => replay(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Run(arguments) => daemon::run(&arguments),
+    }
+}
+
+fn replay(arguments: &cli::Replay) -> ExitCode {
+    match replay::run(arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
