@@ -205,10 +205,9 @@ prop_compose! {
 }
 
 fn any_which_expectation() -> impl Strategy<Value = WhichExpectation> {
-    let parts = (any_real_tuple(), any::<(bool, u16, Option<u32>)>());
-    parts.prop_map(|(tuple, (by_master, zone, id))| WhichExpectation {
+    let parts = (any_real_tuple(), any::<(u16, Option<u32>)>());
+    parts.prop_map(|(tuple, (zone, id))| WhichExpectation {
         tuple,
-        by_master,
         zone: Zone::both(zone),
         id,
     })
