@@ -9,6 +9,7 @@ pub(crate) fn of_cpu(conntrack: &Conntrack, entries: u64) -> CpuStats {
     CpuStats {
         entries,
         invalid: counted.invalid(),
+        insert: counted.insert,
         insert_failed: counted.insert_failed(),
         drop: counted.drop(),
         early_drop: counted.early_drop,

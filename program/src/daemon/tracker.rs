@@ -8,10 +8,10 @@ use std::sync::{Mutex, PoisonError};
 
 use ip_conntrack::format::stats::CpuStats;
 use ip_conntrack::{
-    Config, ConfigError, Conntrack, Cursor, Filter, Handle, Knob, Limit, Refusal, Tuple, Which,
+    Config, ConfigError, Knob, Limit, Refusal, Tuple,
 };
 
-use super::worker::{Gone, SLOTS_AT_ONCE, Shard, Workers};
+use super::worker::{Gone, Shard, Workers};
 use crate::counters;
 
 /// All trackers.
@@ -47,43 +47,34 @@ impl From<Refusal> for Failure {
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Walk {
     worker: usize,
-    cursor: Cursor,
+    cursor: u32,
 }
 
 impl Walk {
-    /// Takes a step with the worker whose turn it is. `work` says whether that one has more. => `None` when
-    /// all were through.
+    /// Whether all workers were through.
+    pub(crate) fn is_over(&self, tracker: &Tracker) -> bool {
+        self.worker >= tracker.workers.count()
+    }
+
+    /// Takes a step with the worker whose turn it is. `work` is told where to begin, and says where that
+    /// worker goes on, if it has more. => `None` when all were through.
     pub(crate) fn step<T: Send + 'static>(
         &mut self,
         tracker: &Tracker,
-        work: impl FnOnce(&mut Shard, &mut Cursor) -> (T, bool) + Send + 'static,
+        work: impl FnOnce(&mut Shard, u32) -> (T, Option<u32>) + Send + 'static,
     ) -> Result<Option<T>, Gone> {
-        if self.worker == tracker.workers.count() {
+        if self.is_over(tracker) {
             return Ok(None);
         }
-        let mut cursor = self.cursor;
-        let (result, cursor, has_more) = tracker.workers.ask(self.worker, move |shard| {
-            let (result, has_more) = work(shard, &mut cursor);
-            (result, cursor, has_more)
-        })?;
-        self.cursor = cursor;
-        if !has_more {
+        let cursor = self.cursor;
+        let step = tracker.workers.ask(self.worker, move |shard| work(shard, cursor));
+        let (result, next) = step?;
+        self.cursor = next.unwrap_or(0);
+        if next.is_none() {
             self.worker += 1;
-            self.cursor = Cursor::default();
         }
         Ok(Some(result))
     }
-}
-
-/// The entries of one step that a filter means.
-pub(crate) fn meant(conntrack: &Conntrack, cursor: &mut Cursor, filter: &Filter) -> (Vec<Handle>, bool) {
-    let mut handles = Vec::new();
-    let has_more = conntrack.walk(cursor, SLOTS_AT_ONCE, |handle, connection| {
-        if filter.matches(&connection) {
-            handles.push(handle);
-        }
-    });
-    (handles, has_more)
 }
 
 impl Tracker {
@@ -95,25 +86,22 @@ impl Tracker {
         }
     }
 
-    /// Has the worker do something that has that entry, if one has.
+    /// Has a request done by the worker that has the entry of a tuple: by the one that should have it, and
+    /// if that does not find it, by the others.
     pub(crate) fn with<T: Send + 'static>(
         &self,
-        which: &Which,
-        work: impl FnOnce(&mut Shard, Handle) -> T + Clone + Send + 'static,
+        tuple: &Tuple,
+        work: impl Fn(&mut Shard) -> Result<T, Refusal> + Clone + Send + 'static,
     ) -> Result<T, Failure> {
-        let first = self.home(&which.tuple);
+        let first = self.home(tuple);
         let others = (0..self.workers.count()).filter(|worker| *worker != first);
         for worker in std::iter::once(first).chain(others) {
-            let (which, work) = (*which, work.clone());
-            let done = self.workers.ask(worker, move |shard| {
-                let handle = find(&shard.conntrack, &which)?;
-                Some(work(shard, handle))
-            })?;
-            if let Some(done) = done {
-                return Ok(done);
+            match self.workers.ask(worker, work.clone())? {
+                Err(Refusal::NotFound) => {}
+                done => return Ok(done?),
             }
         }
-        Err(Failure::Refused(Refusal::NotFound))
+        Err(Refusal::NotFound.into())
     }
 
     /// The worker that has the connection of a tuple, or would have it.
@@ -184,12 +172,4 @@ impl Tracker {
         let set = self.workers.ask_all(move |shard| shard.conntrack.set(knob, value))?;
         Ok(set.into_iter().collect())
     }
-}
-
-/// The entry that is meant, if it is there and as it must be.
-fn find(conntrack: &Conntrack, which: &Which) -> Option<Handle> {
-    let (handle, _) = conntrack.find(&which.tuple, which.zone)?;
-    let id = which.id.map(|id| (id, conntrack.get(handle).map(|found| found.id)));
-    let is_it = id.is_none_or(|(id, found)| found == Some(id));
-    is_it.then_some(handle)
 }

@@ -16,8 +16,6 @@ use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 pub(super) struct Open {
     content: Content,
     walk: Walk,
-    /// Whether the table has nothing more.
-    over: bool,
     /// Where in the file the buffer begins.
     position: u64,
     /// Bytes that were made and not read.
@@ -29,7 +27,6 @@ impl Open {
         Open {
             content,
             walk: Walk::default(),
-            over: false,
             position: 0,
             buffer: Vec::new(),
         }
@@ -54,7 +51,7 @@ impl Open {
             self.buffer.drain(..skipped);
             self.position += skipped as u64;
             let is_there = self.position == offset && self.buffer.len() >= size;
-            if is_there || self.over {
+            if is_there || self.walk.is_over(tracker) {
                 break;
             }
             self.make_more(tracker)?;
@@ -69,7 +66,8 @@ impl Open {
         let is_old = self.content == Content::OldEntries;
         let mut out = std::mem::take(&mut self.buffer);
         let step = self.walk.step(tracker, move |shard, cursor| {
-            let has_more = shard.conntrack.walk(cursor, SLOTS_AT_ONCE, |_, connection| {
+            let conntrack = &shard.conntrack;
+            let next = conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
                 match is_old {
                     // That file never had others.
                     true if connection.original.is_ipv6() => {}
@@ -77,12 +75,9 @@ impl Open {
                     false => line::nf_conntrack(&mut out, &connection),
                 }
             });
-            (out, has_more)
+            (out, next)
         })?;
-        match step {
-            Some(out) => self.buffer = out,
-            None => self.over = true,
-        }
+        self.buffer = step.unwrap_or_default();
         Ok(())
     }
 

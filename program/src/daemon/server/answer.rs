@@ -6,16 +6,15 @@
 use std::io;
 use std::sync::Arc;
 
-use ip_conntrack::change::Change;
 use ip_conntrack::format::netlink::names::flag;
 use ip_conntrack::format::netlink::{
     Ask, List, Message, Origin, Request, TableStats, config_errno, errno, number, own, put_ack, put_done,
     put_entry, put_error, put_expectation_stats, put_stats,
 };
-use ip_conntrack::{Filter, Knob, Refusal, Which};
+use ip_conntrack::{Change, Filter, Knob, Refusal, Which};
 
 use super::client::Client;
-use crate::daemon::tracker::{Failure, Walk, meant};
+use crate::daemon::tracker::{Failure, Walk};
 use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 
 /// `EIO`: a worker is gone, or the disk refuses.
@@ -99,11 +98,11 @@ impl Client<'_> {
     fn at_once(&mut self, message: &Message<'_>, origin: Origin, ask: Ask) -> Result<End, No> {
         let tracker = &self.shared.tracker;
         match ask {
-            Ask::Get { which, zero } => self.get(origin, &which, zero),
+            Ask::Get { which, zero } => self.get(origin, which, zero),
             Ask::New { change, create, exclusive } => {
                 self.change(message, change, create, exclusive)
             }
-            Ask::Delete(which) => self.delete(message, &which),
+            Ask::Delete(which) => self.delete(message, which),
             Ask::Flush(filter) => self.flush(message, filter),
             Ask::Stats => {
                 let stats = TableStats {
@@ -138,18 +137,18 @@ impl Client<'_> {
         loop {
             let (filter, mut out) = (Arc::clone(&filter), std::mem::take(&mut self.out));
             let step = walk.step(&self.shared.tracker, move |shard, cursor| {
-                let mut met = Vec::new();
                 let conntrack = &mut shard.conntrack;
-                let has_more = conntrack.walk(cursor, SLOTS_AT_ONCE, |handle, connection| {
-                    if filter.matches(&connection) {
+                let next = match zero {
+                    true => conntrack.zero_from(cursor, SLOTS_AT_ONCE, &filter, |connection| {
                         put_entry(&mut out, origin, flags, &connection);
-                        if zero {
-                            met.push(handle);
+                    }),
+                    false => conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
+                        if filter.matches(&connection) {
+                            put_entry(&mut out, origin, flags, &connection);
                         }
-                    }
-                });
-                met.into_iter().for_each(|handle| conntrack.zero_counters(handle));
-                (out, has_more)
+                    }),
+                };
+                (out, next)
             });
             match step {
                 Ok(Some(out)) => self.out = out,
@@ -160,24 +159,21 @@ impl Client<'_> {
         }
     }
 
-    fn get(&mut self, origin: Origin, which: &Which, zero: bool) -> Result<End, No> {
-        let found = self.shared.tracker.with(which, move |shard, handle| {
-            let found = shard.conntrack.get(handle);
-            if zero {
-                shard.conntrack.zero_counters(handle);
-            }
-            found
+    fn get(&mut self, origin: Origin, which: Which, zero: bool) -> Result<End, No> {
+        let found = self.shared.tracker.with(&which.tuple, move |shard| match zero {
+            true => shard.conntrack.zero(&which),
+            false => shard.conntrack.answer(&which),
         })?;
-        let found = found.ok_or(Refusal::NotFound)?;
         put_entry(&mut self.out, origin, flag::MULTI, &found);
         Ok(End::Ack)
     }
 
-    fn delete(&mut self, message: &Message<'_>, which: &Which) -> Result<End, No> {
+    fn delete(&mut self, message: &Message<'_>, which: Which) -> Result<End, No> {
         let by = self.origin(message);
-        self.shared.tracker.with(which, move |shard, handle| {
-            shard.conntrack.delete(handle);
+        self.shared.tracker.with(&which.tuple, move |shard| {
+            shard.conntrack.delete_entry(&which)?;
             shard.tell_by(by);
+            Ok(())
         })?;
         Ok(End::Ack)
     }
@@ -189,12 +185,9 @@ impl Client<'_> {
         loop {
             let filter = Arc::clone(&filter);
             let step = walk.step(&self.shared.tracker, move |shard, cursor| {
-                let (handles, has_more) = meant(&shard.conntrack, cursor, &filter);
-                for handle in handles {
-                    shard.conntrack.delete(handle);
-                }
+                let next = shard.conntrack.flush_from(cursor, SLOTS_AT_ONCE, &filter);
                 shard.tell_by(by);
-                ((), has_more)
+                ((), next)
             })?;
             if step.is_none() {
                 return Ok(End::Ack);
@@ -202,6 +195,7 @@ impl Client<'_> {
         }
     }
 
+    /// Changes an entry, wherever it is; what is not there is made where packets would make it.
     fn change(
         &mut self,
         message: &Message<'_>,
@@ -209,8 +203,33 @@ impl Client<'_> {
         create: bool,
         exclusive: bool,
     ) -> Result<End, No> {
-        let _ = (message, change, create, exclusive);
-        Err(Refusal::NotSupported.into())
+        let tuple = change.original.or(change.reply).ok_or(Refusal::Invalid)?;
+        let by = self.origin(message);
+        let change = Arc::new(change);
+        let updated = Arc::clone(&change);
+        let found = self.shared.tracker.with(&tuple, move |shard| {
+            let now = shard.conntrack.now();
+            if create && exclusive {
+                let which = Which { zone: updated.zone, ..Which::original(tuple) };
+                return shard.conntrack.find_entry(&which).and(Err(Refusal::Exists));
+            }
+            shard.conntrack.update(&updated, now)?;
+            shard.tell_by(by);
+            Ok(())
+        });
+        match found {
+            Err(Failure::Refused(Refusal::NotFound)) if create => {}
+            found => return found.map(|()| End::Ack).map_err(No::from),
+        }
+        let home = self.shared.tracker.home(&tuple);
+        let made = self.shared.tracker.workers.ask(home, move |shard| {
+            let now = shard.conntrack.now();
+            let made = shard.conntrack.create_or_update(&change, exclusive, now);
+            shard.tell_by(by);
+            made
+        })?;
+        made?;
+        Ok(End::Ack)
     }
 
     fn own(&mut self, origin: Origin, ask: &own::Ask) -> Result<End, No> {

@@ -45,8 +45,12 @@ fn write(draft: &Path, tracker: &Tracker) -> io::Result<()> {
     loop {
         out.clear();
         let step = walk.step(tracker, move |shard, cursor| {
-            let (count, has_more) = shard.conntrack.save_some(cursor, SLOTS_AT_ONCE, &mut out);
-            ((out, count), has_more)
+            let mut count = 0;
+            let next = shard.conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
+                ip_conntrack::format::netlink::put_entry(&mut out, Default::default(), 0, &connection);
+                count += 1;
+            });
+            ((out, count), next)
         });
         match step {
             Ok(Some((filled, count))) => {
