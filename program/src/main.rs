@@ -9,6 +9,8 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod conntrack;
 mod replay;
 
 use std::io::{self, Write};
@@ -17,6 +19,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        if let Some(voice) = conntrack::voice(&arguments) {
+            return conntrack::run(&arguments, voice);
+        }
+    }
     let cli = cli::Cli::parse();
     let cli::Command::Replay(arguments) = cli.command;
     match replay::run(&arguments) {

@@ -1,0 +1,1 @@
+//! Which entries are meant.
