@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod batch;
+pub mod change;
 pub mod config;
 mod confirm;
 mod connection;
@@ -13,6 +14,7 @@ mod defrag;
 mod entry;
 mod event;
 mod evict;
+pub mod expectation;
 pub mod format;
 mod hash;
 mod index;
@@ -20,6 +22,7 @@ mod limit;
 mod look;
 mod manage;
 mod packet;
+mod parts;
 mod prefetch;
 mod proto;
 mod shard;
@@ -43,6 +46,8 @@ pub use connection::{
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
 pub use limit::Limit;
+pub use expectation::Expectation;
+pub use parts::TupleParts;
 pub use packet::{LinkType, Packet};
 pub use shard::Dispatch;
 pub use stats::Stats;

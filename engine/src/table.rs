@@ -566,6 +566,7 @@ impl Table {
             stop: None,
             delta_time: start.map(|start| now.secs_since(start)),
             uses: 1,
+            master: None,
         }
     }
 }

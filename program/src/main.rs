@@ -11,6 +11,7 @@
 mod cli;
 #[cfg(target_os = "linux")]
 mod conntrack;
+mod local_time;
 mod replay;
 
 use std::io::{self, Write};

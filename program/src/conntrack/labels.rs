@@ -8,20 +8,53 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
+use super::asked::LabelBits;
+use super::options::{Opt, Order};
+use super::say::{Failure, note, usage};
+
 /// Where the file is if nothing else is said.
-pub(crate) const USUAL: &str = "/etc/xtables/connlabel.conf";
+const USUAL: &str = "/etc/xtables/connlabel.conf";
 
 /// The names, by number.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct LabelNames(Vec<(u8, String)>);
+pub(super) struct LabelNames(Vec<(u8, String)>);
 
 impl LabelNames {
-    /// Reads a file.
-    ///
-    /// # Errors
-    ///
-    /// It cannot be read.
-    pub(crate) fn read(path: &Path) -> io::Result<LabelNames> {
+    /// The names that an order needs. A file that cannot be read is said, unless nothing would be different
+    /// without it, and has no names.
+    pub(super) fn of(order: &Order) -> LabelNames {
+        let needs = order.given.any(&[Opt::Label, Opt::LabelAdd]) || !order.label_del.is_empty();
+        let needs = needs || order.output.labels || order.given.has(Opt::LabelMap);
+        if !needs && !order.output.save {
+            return LabelNames::default();
+        }
+        let path = order.label_map.as_deref().unwrap_or(Path::new(USUAL));
+        LabelNames::read(path).unwrap_or_else(|error| {
+            if needs {
+                note(&format!("{}: {error}: labels have no names", path.display()));
+            }
+            LabelNames::default()
+        })
+    }
+
+    /// The bits of the labels that an order names.
+    pub(super) fn bits(&self, order: &Order) -> Result<LabelBits, Failure> {
+        let all = order.given.has(Opt::LabelDel) && order.label_del.is_empty();
+        Ok(LabelBits {
+            wanted: self.set(&order.labels)?,
+            add: self.set(&order.label_add)?,
+            del: if all { u128::MAX } else { self.set(&order.label_del)? },
+        })
+    }
+
+    fn set(&self, names: &[String]) -> Result<u128, Failure> {
+        names.iter().try_fold(0, |set, name| match self.bit(name) {
+            Some(bit) => Ok(set | 1 << bit),
+            None => usage(format!("unknown label '{name}'")),
+        })
+    }
+
+    fn read(path: &Path) -> io::Result<LabelNames> {
         let bytes = fs::read(path)?;
         Ok(LabelNames::from_text(&String::from_utf8_lossy(&bytes)))
     }
@@ -43,13 +76,13 @@ impl LabelNames {
     }
 
     /// The number that has this name.
-    pub(crate) fn bit(&self, name: &str) -> Option<u8> {
+    fn bit(&self, name: &str) -> Option<u8> {
         let mut named = self.0.iter().filter(|(_, n)| n == name);
         named.next().map(|(bit, _)| *bit)
     }
 
     /// Number and name of each.
-    pub(crate) fn pairs(&self) -> Vec<(u8, &str)> {
+    pub(super) fn pairs(&self) -> Vec<(u8, &str)> {
         self.0.iter().map(|(n, name)| (*n, name.as_str())).collect()
     }
 }

@@ -15,18 +15,35 @@
 //! Source: conntrack(8) of conntrack-tools 1.4.7 as it behaves; its defects are not kept (what that changes
 //! is said where it does).
 
+mod asked;
+mod change;
+mod count;
+mod events;
+mod expect;
 mod filter;
 mod labels;
+mod list;
+mod load;
 mod options;
+mod output;
+mod process;
+mod request;
 mod say;
+mod seen;
+mod table;
 
 use std::ffi::OsString;
+use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use say::Voice;
 
-use options::{Command, Order};
+use change::Tables;
+use filter::Filter;
+use labels::LabelNames;
+use options::{Command, Order, TableName};
+use output::Printer;
 use say::Failure;
 
 /// Whether a command line is conntrack(8)'s: by the name that the program was called by, or because it
@@ -55,20 +72,78 @@ pub(crate) fn run(arguments: &[OsString], voice: Voice) -> ExitCode {
 }
 
 fn carry_out(words: &[String], voice: Voice) -> Result<ExitCode, Failure> {
+    if let Some((before, file)) = load::asked(words) {
+        return match file {
+            Some(file) => load::run(before, &file, voice),
+            None => say::usage("option `-R' requires an argument"),
+        };
+    }
     let order = options::parse(words, voice)?;
-    obey(&order, voice)
+    match order.command {
+        Command::Help => print(&options::help(voice, order.known())),
+        Command::Version => version(voice),
+        Command::Count => count::count(&order),
+        Command::Stats => count::stats(&order),
+        Command::List | Command::Get | Command::Event => show(&order, voice),
+        Command::Create | Command::Add | Command::Update | Command::Delete | Command::Flush => {
+            change(&order, voice)
+        }
+    }
 }
 
-fn obey(order: &Order, voice: Voice) -> Result<ExitCode, Failure> {
-    match order.command {
-        Command::Help => {
-            print!("{}", options::help(voice, order.known()));
-            Ok(ExitCode::SUCCESS)
-        }
-        Command::Version => {
-            println!("{}", voice.version());
-            Ok(ExitCode::SUCCESS)
-        }
-        _ => say::failed("not yet"),
+fn print(text: &str) -> Result<ExitCode, Failure> {
+    std::io::stdout().lock().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn version(voice: Voice) -> Result<ExitCode, Failure> {
+    if voice == Voice::Conntrack {
+        say::note(&format!("answered by {}", Voice::Ipct.version()));
     }
+    print(&format!("{}\n", voice.version()))
+}
+
+/// What shows entries and changes none.
+fn show(order: &Order, voice: Voice) -> Result<ExitCode, Failure> {
+    let names = LabelNames::of(order);
+    let filter = Filter::new(order, names.bits(order)?.wanted);
+    let pairs = names.pairs();
+    let mut printer = Printer::new(order.output, order.table, &pairs);
+    let printer = &mut printer;
+    match (order.command, order.table) {
+        (Command::Event, _) => events::run(order, &filter, printer, voice),
+        (Command::Get, TableName::Expect) => expect::get(order, printer, voice),
+        (Command::Get, _) => list::get(order, printer, &filter, voice),
+        (_, TableName::Expect) => expect::list(order, printer, voice),
+        _ => list::list(order, &filter, printer, voice),
+    }
+}
+
+/// What changes the table. That nothing was there to be deleted or updated is a failure.
+fn change(order: &Order, voice: Voice) -> Result<ExitCode, Failure> {
+    let count = change::run(order, &mut Tables::default())?;
+    let what = match order.table {
+        TableName::Expect => "expectations",
+        _ => "flow entries",
+    };
+    let done = match order.command {
+        Command::Create => "created",
+        Command::Add => "added",
+        Command::Update => "updated",
+        Command::Delete => "deleted",
+        _ if order.table == TableName::Expect => {
+            voice.say("expectation table has been emptied.");
+            return Ok(ExitCode::SUCCESS);
+        }
+        _ => {
+            voice.say("connection tracking table has been emptied.");
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    voice.say(&format!("{count} {what} have been {done}."));
+    let needs_one = matches!(order.command, Command::Update | Command::Delete);
+    Ok(match needs_one && count == 0 {
+        true => ExitCode::FAILURE,
+        false => ExitCode::SUCCESS,
+    })
 }

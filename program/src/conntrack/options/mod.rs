@@ -80,6 +80,16 @@ impl Given {
         self.0 >> opt as u32 & 1 == 1
     }
 
+    /// Those that are not among these.
+    pub(crate) fn without(self, opts: &[Opt]) -> Given {
+        Given(opts.iter().fold(self.0, |rest, opt| rest & !(1 << *opt as u32)))
+    }
+
+    /// Whether nothing was given.
+    pub(crate) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Whether one of these was given.
     pub(crate) fn any(self, opts: &[Opt]) -> bool {
         opts.iter().any(|opt| self.has(*opt))
