@@ -15,10 +15,10 @@ use crate::tuple::{Direction, Protocol, Tuple, ZoneDirections};
 
 /// Status bits that a command may set, in the order in which they are written.
 const STATUS: [(&str, Status); 4] = [
+    ("EXPECTED", Status::EXPECTED),
     ("SEEN_REPLY", Status::SEEN_REPLY),
     ("ASSURED", Status::ASSURED),
     ("FIXED_TIMEOUT", Status::FIXED_TIMEOUT),
-    ("EXPECTED", Status::EXPECTED),
 ];
 
 /// Appends the command that makes the entry. Of the options, `labels` counts.

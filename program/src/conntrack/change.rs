@@ -44,7 +44,7 @@ pub(super) fn run(order: &Order, tables: &mut Tables) -> Result<u64, Failure> {
         (Command::Create | Command::Add, _) => create(order, tables, bits),
         _ => {
             let filter = Filter::new(order, bits.wanted);
-            let mut printer = Printer::new(order.output, order.table, &pairs);
+            let mut printer = Printer::new(order, &pairs);
             let changed = each(order, tables, bits, &filter, &mut printer)?;
             printer.finish()?;
             Ok(changed)

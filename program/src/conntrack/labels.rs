@@ -20,19 +20,16 @@ const USUAL: &str = "/etc/xtables/connlabel.conf";
 pub(super) struct LabelNames(Vec<(u8, String)>);
 
 impl LabelNames {
-    /// The names that an order needs. A file that cannot be read is said, unless nothing would be different
-    /// without it, and has no names.
+    /// The names that an order needs. A file that cannot be read is said, and has no names.
     pub(super) fn of(order: &Order) -> LabelNames {
         let needs = order.given.any(&[Opt::Label, Opt::LabelAdd]) || !order.label_del.is_empty();
         let needs = needs || order.output.labels || order.given.has(Opt::LabelMap);
-        if !needs && !order.output.save {
+        if !needs {
             return LabelNames::default();
         }
         let path = order.label_map.as_deref().unwrap_or(Path::new(USUAL));
         LabelNames::read(path).unwrap_or_else(|error| {
-            if needs {
-                note(&format!("{}: {error}: labels have no names", path.display()));
-            }
+            note(&format!("{}: {error}: labels have no names", path.display()));
             LabelNames::default()
         })
     }

@@ -108,7 +108,7 @@ fn show(order: &Order, voice: Voice) -> Result<ExitCode, Failure> {
     let names = LabelNames::of(order);
     let filter = Filter::new(order, names.bits(order)?.wanted);
     let pairs = names.pairs();
-    let mut printer = Printer::new(order.output, order.table, &pairs);
+    let mut printer = Printer::new(order, &pairs);
     let printer = &mut printer;
     match (order.command, order.table) {
         (Command::Event, _) => events::run(order, &filter, printer, voice),

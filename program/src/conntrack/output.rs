@@ -6,7 +6,7 @@ use ip_conntrack::format::netlink::Entry;
 use ip_conntrack::format::{Options, Told, expect, line, save, xml};
 use ip_conntrack::{Expectation, Time};
 
-use super::options::{Output, TableName};
+use super::options::{Opt, Order, Output, TableName};
 use super::say::Failure;
 use crate::local_time::utc_offset;
 
@@ -32,8 +32,11 @@ pub(crate) struct Printer<'a> {
 }
 
 impl<'a> Printer<'a> {
-    /// `labels` are the names of labels, by number.
-    pub(crate) fn new(output: Output, table: TableName, labels: &'a [(u8, &'a str)]) -> Printer<'a> {
+    /// `labels` are the names of labels, by number. Commands that make entries have labels only if a file of names
+    /// was given: those of the tool never have.
+    pub(crate) fn new(order: &Order, labels: &'a [(u8, &'a str)]) -> Printer<'a> {
+        let output = order.output;
+        let shows_labels = output.labels || output.save && order.given.has(Opt::LabelMap);
         Printer {
             out: BufWriter::with_capacity(CHUNK, io::stdout().lock()),
             line: Vec::new(),
@@ -43,10 +46,10 @@ impl<'a> Printer<'a> {
                 id: output.id,
                 timestamp: output.timestamp,
                 ktimestamp: output.ktimestamp,
-                labels: (output.labels || output.save).then_some(labels),
+                labels: shows_labels.then_some(labels),
                 utc_offset,
             },
-            table,
+            table: order.table,
             count: 0,
         }
     }
