@@ -99,7 +99,8 @@ impl Filter {
         let is_part = |parts: &Option<TupleParts>, tuple, direction| {
             parts.is_none_or(|parts: TupleParts| parts.matches(tuple, zone.id_of(direction)))
         };
-        self.family.is_none_or(|family| family == Family::of(original))
+        self.family
+            .is_none_or(|family| family == Family::of(original))
             && self
                 .mark
                 .is_none_or(|mark| connection.mark & mark.mask == mark.value)

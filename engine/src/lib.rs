@@ -5,7 +5,7 @@
 extern crate alloc;
 
 mod batch;
-pub mod change;
+mod change;
 pub mod config;
 mod confirm;
 mod connection;
@@ -14,7 +14,7 @@ mod defrag;
 mod entry;
 mod event;
 mod evict;
-pub mod expectation;
+mod expectation;
 pub mod format;
 mod hash;
 mod index;
@@ -38,6 +38,7 @@ mod verdict;
 mod wheel;
 
 pub use batch::Arrival;
+pub use change::{Change, Family, Filter, Masked, NatRange, Refusal, StateChange, Which};
 pub use config::{Config, ConfigError, Knob};
 pub use confirm::Unconfirmed;
 pub use connection::{
@@ -45,10 +46,10 @@ pub use connection::{
 };
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
+pub use expectation::{ExpectFlags, Expectation, NewExpectation, WhichExpectation};
 pub use limit::Limit;
-pub use expectation::Expectation;
-pub use parts::TupleParts;
 pub use packet::{LinkType, Packet};
+pub use parts::TupleParts;
 pub use shard::Dispatch;
 pub use stats::Stats;
 pub use time::Time;

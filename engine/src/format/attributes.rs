@@ -4,7 +4,8 @@
 //! everything, NEW and UPDATE tell no counters, DESTROY tells no helper. The forms that follow the
 //! tool ask here instead of deciding each for itself.
 
-use super::netlink::{Entry, attribute as entry};
+use super::netlink::Entry;
+use super::netlink::names::entry;
 use crate::connection::Connection;
 use crate::event::{Cause, Changes, Event, EventKind};
 

@@ -11,7 +11,8 @@
 //! - [`save`]: `-o save`, the commands that would make the entries;
 //! - [`expect`]: expectations, in all of these;
 //! - [`json`]: one object a line, for `jq`;
-//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files.
+//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files;
+//! - [`netlink`]: no text, but ctnetlink's messages, both ways.
 //!
 //! Rules for all of them:
 //!

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use ip_conntrack::change::{self, Change, Filter, Masked, NatRange, StateChange, Which};
-use ip_conntrack::expectation::{NewExpectation, WhichExpectation};
-use ip_conntrack::{Connection, Direction, Protocol, Status, Tuple, TupleParts, Zone, ZoneDirections};
+use ip_conntrack::{
+    Change, Connection, Direction, ExpectFlags, Filter, Masked, NatRange, NewExpectation, Protocol,
+    StateChange, Status, Tuple, TupleParts, Which, WhichExpectation, Zone, ZoneDirections,
+};
 
 use super::options::{Ends, Family, NatTarget, Net, Opt, Order, Part};
 use super::say::{Failure, Tried, refusal};
@@ -86,7 +87,7 @@ fn parts(order: &Order, protocol: Protocol) -> Option<[(u16, u16); 2]> {
 /// The one connection that is meant, by the tuple that was given.
 pub(super) fn which(order: &Order) -> Result<Which, Failure> {
     let Some([original, reply]) = tuples(order) else {
-        return Err(refusal(Tried::Connection, INVALID));
+        return Err(refusal(Tried::Connection, INVALID, None));
     };
     let (tuple, direction) = match order.original.src {
         Some(_) => (original, Direction::Original),
@@ -113,7 +114,7 @@ pub(super) fn this(connection: &Connection) -> Which {
 /// The connection that is to be made.
 pub(super) fn creation(order: &Order, labels: LabelBits) -> Result<Change, Failure> {
     let Some([original, reply]) = tuples(order) else {
-        return Err(refusal(Tried::Connection, INVALID));
+        return Err(refusal(Tried::Connection, INVALID, None));
     };
     let given = order.given;
     let bits = |value| Masked {
@@ -213,10 +214,7 @@ pub(super) fn filter(order: &Order, is_kernels: bool) -> Filter {
         (one_family && parts != TupleParts::default()).then_some(parts)
     };
     Filter {
-        family: order.family.map(|family| match family {
-            Family::V4 => change::Family::V4,
-            Family::V6 => change::Family::V6,
-        }),
+        family: family(order),
         mark: order.mark.filter(|_| chooses).map(|mark| Masked {
             value: mark.value,
             mask: mark.mask,
@@ -229,6 +227,14 @@ pub(super) fn filter(order: &Order, is_kernels: bool) -> Filter {
         original: usable(original),
         reply: usable(reply),
     }
+}
+
+/// The family that was given, or that of an address.
+pub(super) fn family(order: &Order) -> Option<ip_conntrack::Family> {
+    order.family.map(|family| match family {
+        Family::V4 => ip_conntrack::Family::V4,
+        Family::V6 => ip_conntrack::Family::V6,
+    })
 }
 
 /// Whole addresses, protocol and ports of one direction.
@@ -256,7 +262,12 @@ fn is_exact(net: Net) -> bool {
 }
 
 /// The expectation that is to be made.
-pub(super) fn expectation(order: &Order) -> Option<NewExpectation> {
+pub(super) fn expectation(order: &Order) -> Result<NewExpectation, Failure> {
+    let new = new_expectation(order);
+    new.ok_or_else(|| refusal(Tried::CreateExpectation, INVALID, None))
+}
+
+fn new_expectation(order: &Order) -> Option<NewExpectation> {
     let mask = Ends {
         src: order.mask_src.map(host),
         dst: order.mask_dst.map(host),
@@ -267,7 +278,7 @@ pub(super) fn expectation(order: &Order) -> Option<NewExpectation> {
         master: Some(order.tuple_of(&order.original, [Part::OrigSrc, Part::OrigDst])?),
         zone: zone(order),
         timeout: Some(order.timeout),
-        flags: ip_conntrack::expectation::ExpectFlags::default(),
+        flags: ExpectFlags::default(),
         class: 0,
     })
 }
@@ -282,7 +293,7 @@ fn host(address: IpAddr) -> Net {
 /// The expectation that is meant: by the tuple of the connection that is expected.
 pub(super) fn which_expectation(order: &Order) -> Result<WhichExpectation, Failure> {
     let Some([tuple, _]) = tuples(order) else {
-        return Err(refusal(Tried::Expectation, INVALID));
+        return Err(refusal(Tried::Expectation, INVALID, None));
     };
     Ok(WhichExpectation {
         tuple,

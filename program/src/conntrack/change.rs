@@ -5,6 +5,7 @@
 //! took its place, that one is left alone, and not counted.
 
 use ip_conntrack::format::Told;
+use ip_conntrack::format::netlink::{Ask, Entry};
 use rustix::io::Errno;
 
 use super::asked::{self, LabelBits};
@@ -15,7 +16,7 @@ use super::options::{Command, Order, TableName, Whose};
 use super::output::Printer;
 use super::request;
 use super::say::{Failure, Tried};
-use super::table::{Answer, Table};
+use super::table::Table;
 
 /// The sockets of several commands that follow each other.
 #[derive(Default)]
@@ -62,29 +63,24 @@ impl Tables {
 fn create(order: &Order, tables: &mut Tables, bits: LabelBits) -> Result<u64, Failure> {
     let change = asked::creation(order, bits)?;
     let table = tables.changing(&order.whose)?;
-    let answer = table.ask(|out, origin| request::create(out, origin, &change), |_| Ok(()))?;
-    match answer {
-        Answer::Refused(errno) if order.command == Command::Add && is(errno, Errno::EXIST) => Ok(0),
-        answer => answer.done(Tried::Connection).map(|()| 1),
+    let new = Ask::New {
+        change,
+        create: true,
+        exclusive: true,
+    };
+    match table.ask(new, |_| Ok(()))? {
+        outcome if order.command == Command::Add && outcome.is(Errno::EXIST) => Ok(0),
+        outcome => outcome.done(Tried::Connection).map(|()| 1),
     }
-}
-
-/// Whether an error number is this one.
-const fn is(errno: i32, wanted: Errno) -> bool {
-    errno == wanted.raw_os_error()
 }
 
 fn flush(order: &Order, tables: &mut Tables) -> Result<(), Failure> {
     let table = tables.changing(&order.whose)?;
-    let is_expect = order.table == TableName::Expect;
-    let answer = table.ask(
-        |out, origin| match is_expect {
-            true => request::flush_expectations(out, origin),
-            false => request::flush(out, origin, order),
-        },
-        |_| Ok(()),
-    )?;
-    answer.done(Tried::Connection)
+    let flush = match order.table {
+        TableName::Expect => Ask::FlushExpectations(None),
+        _ => Ask::Flush(asked::filter(order, true)),
+    };
+    table.ask(flush, |_| Ok(()))?.done(Tried::Connection)
 }
 
 /// `-U` and `-D`: changes each entry that matches.
@@ -99,17 +95,14 @@ fn each(
     let changing = open(&mut tables.changing, &order.whose)?;
     let asking = open(&mut tables.asking, &order.whose)?;
     let mut changed = 0;
-    let answer = asking.ask(
-        |out, origin| request::dump(out, origin, order, is_kernels),
-        |message| {
-            let entry = entry(message, now())?;
-            if filter.takes(&entry.connection) && one(order, changing, bits, &entry, printer)? {
-                changed += 1;
-            }
-            Ok(())
-        },
-    )?;
-    answer.done(Tried::Connection)?;
+    let outcome = asking.ask(request::list(order, is_kernels), |message| {
+        let entry = entry(message, now())?;
+        if filter.takes(&entry.connection) && one(order, changing, bits, &entry, printer)? {
+            changed += 1;
+        }
+        Ok(())
+    })?;
+    outcome.done(Tried::Connection)?;
     Ok(changed)
 }
 
@@ -118,32 +111,33 @@ fn one(
     order: &Order,
     table: &mut Table,
     bits: LabelBits,
-    found: &ip_conntrack::format::netlink::Entry,
+    found: &Entry,
     printer: &mut Printer<'_>,
 ) -> Result<bool, Failure> {
     let connection = &found.connection;
     let which = asked::this(connection);
-    let answer = match order.command {
-        Command::Delete => table.ask(|out, o| request::delete(out, o, &which), |_| Ok(()))?,
-        _ => {
-            let change = asked::update(order, bits, connection);
-            table.ask(|out, o| request::update(out, o, &change), |_| Ok(()))?
-        }
+    let ask = match order.command {
+        Command::Delete => Ask::Delete(which),
+        _ => Ask::New {
+            change: asked::update(order, bits, connection),
+            create: false,
+            exclusive: false,
+        },
     };
-    match answer {
-        Answer::Refused(errno) if is(errno, Errno::NOENT) => return Ok(false),
-        answer => answer.done(Tried::Connection)?,
+    let outcome = table.ask(ask, |_| Ok(()))?;
+    if outcome.is(Errno::NOENT) {
+        return Ok(false);
     }
+    outcome.done(Tried::Connection)?;
     if order.command == Command::Delete {
         printer.deleted(found)?;
         return Ok(true);
     }
-    let shown = table.ask(
-        |out, o| request::get(out, o, &which),
-        |message| printer.entry(Told::Entry, &entry(message, now())?, None),
-    )?;
-    match shown {
-        Answer::Refused(errno) if is(errno, Errno::NOENT) => Ok(true),
-        answer => answer.done(Tried::Connection).map(|()| true),
+    let shown = table.ask(request::get(which), |message| {
+        printer.entry(Told::Entry, &entry(message, now())?, None)
+    })?;
+    match shown.is(Errno::NOENT) {
+        true => Ok(true),
+        false => shown.done(Tried::Connection).map(|()| true),
     }
 }

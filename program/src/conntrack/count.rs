@@ -4,13 +4,12 @@ use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
 
-use ip_conntrack::format::netlink;
-use ip_conntrack::format::stats;
+use ip_conntrack::format::netlink::{Ask, TableStats, read_stats};
+use ip_conntrack::format::stats::{self, CpuStats};
 
 use super::options::{Order, TableName, Whose};
-use super::request;
 use super::say::{Failure, Tried, failed};
-use super::table::{Answer, Table};
+use super::table::{Outcome, Table};
 
 /// `-C`.
 pub(super) fn count(order: &Order) -> Result<ExitCode, Failure> {
@@ -25,17 +24,16 @@ pub(super) fn count(order: &Order) -> Result<ExitCode, Failure> {
 fn connections(order: &Order) -> Result<u64, Failure> {
     let mut table = Table::open(&order.whose)?;
     let mut entries = None;
-    let answer = table.ask(request::stats, |message| {
-        entries = request::entries(message);
+    let outcome = table.ask(Ask::Stats, |message| {
+        entries = Some(TableStats::read(message).entries.into());
         Ok(())
     })?;
-    match (answer, entries, &order.whose) {
-        (Answer::Whole | Answer::Interrupted, Some(entries), _) => Ok(entries),
-        (_, _, Whose::Kernels) => match from_proc() {
-            Some(entries) => Ok(entries),
-            None => answer.done(Tried::Connection).map(|()| 0),
-        },
-        _ => answer.done(Tried::Connection).map(|()| 0),
+    if entries.is_none() && order.whose == Whose::Kernels {
+        entries = from_proc();
+    }
+    match entries {
+        Some(entries) => Ok(entries),
+        None => outcome.done(Tried::Connection).map(|()| 0),
     }
 }
 
@@ -47,11 +45,11 @@ fn from_proc() -> Option<u64> {
 fn expectations(order: &Order) -> Result<u64, Failure> {
     let mut table = Table::open(&order.whose)?;
     let mut number = 0;
-    let answer = table.ask(|out, origin| request::dump_expectations(out, origin, None), |_| {
+    let outcome = table.ask(Ask::ListExpectations(None), |_| {
         number += 1;
         Ok(())
     })?;
-    answer.done(Tried::Expectation)?;
+    outcome.done(Tried::Expectation)?;
     Ok(number)
 }
 
@@ -60,22 +58,24 @@ pub(super) fn stats(order: &Order) -> Result<ExitCode, Failure> {
     let is_expect = order.table == TableName::Expect;
     let mut table = Table::open(&order.whose)?;
     let mut out = Vec::new();
-    let answer = table.ask(
-        |out, origin| netlink::put_stats_cpu(out, origin, is_expect),
-        |message| {
-            let (cpu, counted) = netlink::read_cpu(message);
-            match is_expect {
-                true => stats::cpu_expect(&mut out, cpu, &counted),
-                false => stats::cpu(&mut out, cpu, &counted),
-            }
-            Ok(())
-        },
-    )?;
-    if let Answer::Refused(_) = answer {
-        match order.whose {
-            Whose::Kernels => stats_from_proc(&mut out, is_expect)?,
-            Whose::Daemons(_) => answer.done(Tried::Connection)?,
+    let ask = match is_expect {
+        true => Ask::StatsExpectations,
+        false => Ask::StatsCpu,
+    };
+    let outcome = table.ask(ask, |message| {
+        let mut counted = CpuStats::default();
+        match read_stats(message, &mut counted) {
+            Some(cpu) if is_expect => stats::cpu_expect(&mut out, cpu, &counted),
+            Some(cpu) => stats::cpu(&mut out, cpu, &counted),
+            None => {}
         }
+        Ok(())
+    })?;
+    match outcome {
+        Outcome::Refused(..) if order.whose == Whose::Kernels => {
+            stats_from_proc(&mut out, is_expect)?;
+        }
+        outcome => outcome.done(Tried::Connection)?,
     }
     std::io::stdout().lock().write_all(&out)?;
     Ok(ExitCode::SUCCESS)

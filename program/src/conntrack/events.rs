@@ -16,7 +16,8 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use ip_conntrack::format::Told;
-use ip_conntrack::format::netlink::{Message, flag, kind};
+use ip_conntrack::format::netlink::Message;
+use ip_conntrack::format::netlink::names::{flag, kind};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
@@ -146,7 +147,7 @@ impl Listener<'_, '_> {
 
     fn read(&mut self) -> Result<(), Failure> {
         let (order, filter, printer) = (self.order, self.filter, &mut *self.printer);
-        let next = self.table.messages(|message| {
+        let next: Next<()> = self.table.messages(|message| {
             if order.table == TableName::Expect {
                 super::expect::event(message, printer)?;
             } else {
@@ -188,17 +189,14 @@ impl Listener<'_, '_> {
         let is_kernels = self.order.whose == Whose::Kernels;
         let (order, filter, printer) = (self.order, self.filter, &mut *self.printer);
         let before = printer.count;
-        let answer = table.ask(
-            |out, origin| request::dump(out, origin, order, is_kernels),
-            |message| {
-                let entry = entry(message, now())?;
-                if filter.takes(&entry.connection) {
-                    printer.entry(Told::Sync, &entry, None)?;
-                }
-                Ok(())
-            },
-        )?;
-        answer.done(Tried::Connection)?;
+        let outcome = table.ask(request::list(order, is_kernels), |message| {
+            let entry = entry(message, now())?;
+            if filter.takes(&entry.connection) {
+                printer.entry(Told::Sync, &entry, None)?;
+            }
+            Ok(())
+        })?;
+        outcome.done(Tried::Connection)?;
         self.printer.flush()?;
         let shown = self.printer.count - before;
         note(&format!(

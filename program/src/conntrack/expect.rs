@@ -6,23 +6,21 @@
 
 use std::process::ExitCode;
 
-use ip_conntrack::Expectation;
 use ip_conntrack::format::Told;
-use ip_conntrack::format::netlink::{self, Message};
+use ip_conntrack::format::netlink::{Ask, Message, read_expectation};
+use ip_conntrack::{Expectation, Family};
 
 use super::asked;
 use super::change::Tables;
 use super::events::told;
 use super::list::now;
-use super::options::{Family, Order};
+use super::options::Order;
 use super::output::Printer;
-use super::request;
-use super::say::{Failure, Tried, Voice, refusal};
+use super::say::{Failure, Tried, Voice};
 use super::table::Table;
 
 fn read(message: &Message<'_>) -> Result<Expectation, Failure> {
-    netlink::read_expectation(message)
-        .map_err(|error| Failure::Failed(format!("netlink: {error}")))
+    read_expectation(message).map_err(|error| Failure::Failed(format!("netlink: {error}")))
 }
 
 /// `-L expect`.
@@ -32,20 +30,16 @@ pub(super) fn list(
     voice: Voice,
 ) -> Result<ExitCode, Failure> {
     let mut table = Table::open(&order.whose)?;
-    let answer = table.ask(
-        |out, origin| request::dump_expectations(out, origin, order.family),
-        |message| {
-            let expectation = read(message)?;
-            let is_v6 = expectation.tuple.is_ipv6();
-            let is_wanted = order.family.is_none_or(|family| (family == Family::V6) == is_v6);
-            match is_wanted {
-                true => printer.expectation(Told::Entry, &expectation, now()),
-                false => Ok(()),
-            }
-        },
-    )?;
+    let family = asked::family(order);
+    let outcome = table.ask(Ask::ListExpectations(family), |message| {
+        let expectation = read(message)?;
+        match family.is_none_or(|family| family == Family::of(&expectation.tuple)) {
+            true => printer.expectation(Told::Entry, &expectation, now()),
+            false => Ok(()),
+        }
+    })?;
     printer.finish()?;
-    answer.done(Tried::Expectation)?;
+    outcome.done(Tried::Expectation)?;
     voice.say(&format!("{} expectations have been shown.", printer.count));
     Ok(ExitCode::SUCCESS)
 }
@@ -58,38 +52,32 @@ pub(super) fn get(
 ) -> Result<ExitCode, Failure> {
     let which = asked::which_expectation(order)?;
     let mut table = Table::open(&order.whose)?;
-    let answer = table.ask(
-        |out, origin| request::get_expectation(out, origin, &which),
-        |message| printer.expectation(Told::Entry, &read(message)?, now()),
-    )?;
+    let outcome = table.ask(Ask::GetExpectation(which), |message| {
+        printer.expectation(Told::Entry, &read(message)?, now())
+    })?;
     printer.finish()?;
-    answer.done(Tried::Expectation)?;
+    outcome.done(Tried::Expectation)?;
     voice.say(&format!("{} expectations have been shown.", printer.count));
     Ok(ExitCode::SUCCESS)
 }
 
 /// `-I expect`.
 pub(super) fn create(order: &Order, tables: &mut Tables) -> Result<(), Failure> {
-    let Some(expectation) = asked::expectation(order) else {
-        return Err(refusal(Tried::CreateExpectation, rustix::io::Errno::INVAL.raw_os_error()));
+    let new = Ask::NewExpectation {
+        new: asked::expectation(order)?,
+        create: true,
+        exclusive: true,
     };
     let table = tables.changing(&order.whose)?;
-    let answer = table.ask(
-        |out, origin| request::create_expectation(out, origin, &expectation),
-        |_| Ok(()),
-    )?;
-    answer.done(Tried::CreateExpectation)
+    table.ask(new, |_| Ok(()))?.done(Tried::CreateExpectation)
 }
 
 /// `-D expect`.
 pub(super) fn delete(order: &Order, tables: &mut Tables) -> Result<(), Failure> {
     let which = asked::which_expectation(order)?;
     let table = tables.changing(&order.whose)?;
-    let answer = table.ask(
-        |out, origin| request::delete_expectation(out, origin, &which),
-        |_| Ok(()),
-    )?;
-    answer.done(Tried::Expectation)
+    let delete = Ask::DeleteExpectation(which);
+    table.ask(delete, |_| Ok(()))?.done(Tried::Expectation)
 }
 
 /// Prints an expectation's event.

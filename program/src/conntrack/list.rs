@@ -18,7 +18,7 @@ use super::output::Printer;
 use super::request;
 use super::say::{Failure, Tried, Voice};
 use super::seen::Seen;
-use super::table::{Answer, Table};
+use super::table::{Outcome, Table};
 
 /// How often an interrupted dump is repeated before it is left at that.
 const REPEATS: usize = 3;
@@ -48,18 +48,19 @@ pub(super) fn list(
     let mut table = Table::open(&order.whose)?;
     let buckets = buckets(&table);
     let mut seen = Seen::new();
-    let mut answer = Answer::Whole;
+    let mut outcome = Outcome::Whole;
     for _ in 0..REPEATS {
-        answer = dump(&mut table, order, filter, printer, &mut seen)?;
+        outcome = dump(&mut table, order, filter, printer, &mut seen)?;
         // Counters that were zeroed cannot be read twice.
         let may_repeat = !order.given.has(Opt::Zero) && seen.again();
-        if answer != Answer::Interrupted || !may_repeat {
+        if outcome != Outcome::Interrupted || !may_repeat {
             break;
         }
     }
     printer.finish()?;
-    answer.done(Tried::Connection)?;
-    if answer == Answer::Interrupted {
+    let interrupted = outcome == Outcome::Interrupted;
+    outcome.done(Tried::Connection)?;
+    if interrupted {
         voice.say("WARNING: the table changed too much while it was listed: entries may be missing");
     } else if buckets != self::buckets(&table) {
         voice.say("WARNING: the table was resized while it was listed: entries may be missing");
@@ -74,18 +75,15 @@ fn dump(
     filter: &Filter<'_>,
     printer: &mut Printer<'_>,
     seen: &mut Seen,
-) -> Result<Answer, Failure> {
-    let told_by_kernel = !table.is_daemons();
-    table.ask(
-        |out, origin| request::dump(out, origin, order, told_by_kernel),
-        |message| {
-            let entry = entry(message, now())?;
-            if filter.takes(&entry.connection) && seen.is_new(&entry.connection) {
-                printer.entry(Told::Entry, &entry, None)?;
-            }
-            Ok(())
-        },
-    )
+) -> Result<Outcome, Failure> {
+    let ask = request::list(order, !table.is_daemons());
+    table.ask(ask, |message| {
+        let entry = entry(message, now())?;
+        if filter.takes(&entry.connection) && seen.is_new(&entry.connection) {
+            printer.entry(Told::Entry, &entry, None)?;
+        }
+        Ok(())
+    })
 }
 
 /// How many buckets the kernel's table has: if that changes during a dump, entries are passed over, and
@@ -107,18 +105,15 @@ pub(super) fn get(
 ) -> Result<ExitCode, Failure> {
     let which = asked::which(order)?;
     let mut table = Table::open(&order.whose)?;
-    let answer = table.ask(
-        |out, origin| request::get(out, origin, &which),
-        |message| {
-            let entry = entry(message, now())?;
-            if filter.takes(&entry.connection) {
-                printer.entry(Told::Entry, &entry, None)?;
-            }
-            Ok(())
-        },
-    )?;
+    let outcome = table.ask(request::get(which), |message| {
+        let entry = entry(message, now())?;
+        if filter.takes(&entry.connection) {
+            printer.entry(Told::Entry, &entry, None)?;
+        }
+        Ok(())
+    })?;
     printer.finish()?;
-    answer.done(Tried::Connection)?;
+    outcome.done(Tried::Connection)?;
     voice.say(&format!("{} flow entries have been shown.", printer.count));
     Ok(match printer.count {
         0 => ExitCode::FAILURE,

@@ -99,8 +99,8 @@ pub(crate) enum Tried {
     Expectation,
 }
 
-/// What a refusal means, by the system's error number.
-pub(crate) fn refusal(tried: Tried, errno: i32) -> Failure {
+/// What a refusal means, by the system's error number. `words` are what a daemon said beside it.
+pub(crate) fn refusal(tried: Tried, errno: i32, words: Option<&str>) -> Failure {
     let text = match (tried, Errno::from_raw_os_error(errno)) {
         (Tried::CreateExpectation, Errno::NOENT) => "master conntrack not found".to_owned(),
         (Tried::Expectation, Errno::NOENT) => "such expectation doesn't exist".to_owned(),
@@ -115,13 +115,14 @@ pub(crate) fn refusal(tried: Tried, errno: i32) -> Failure {
         (_, Errno::PROTONOSUPPORT | Errno::AFNOSUPPORT) => {
             "this kernel has no ctnetlink (modules nfnetlink and nf_conntrack_netlink)".to_owned()
         }
-        _ => words(errno),
+        _ => of_system(errno),
     };
-    Failure::Failed(format!("Operation failed: {text}"))
+    let more = words.map_or(String::new(), |words| format!(" ({words})"));
+    Failure::Failed(format!("Operation failed: {text}{more}"))
 }
 
 /// The system's words for an error number, without the number.
-fn words(errno: i32) -> String {
+fn of_system(errno: i32) -> String {
     let text = io::Error::from_raw_os_error(errno).to_string();
     match text.rsplit_once(" (os error") {
         Some((words, _)) => words.to_owned(),

@@ -6,7 +6,9 @@
 use std::io;
 use std::ops::ControlFlow;
 
-use ip_conntrack::format::netlink::{self, Message, Messages, control, flag};
+use ip_conntrack::format::netlink::names::flag;
+use ip_conntrack::format::netlink::own::{self, Groups};
+use ip_conntrack::format::netlink::{Answer, Ask, Message, Messages, Origin, Request};
 use ip_conntrack_link::netlink::{Received, Socket};
 use rustix::io::Errno;
 
@@ -22,24 +24,37 @@ pub(crate) struct Table {
 }
 
 /// How an answer ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Answer {
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Outcome {
     /// All of it came.
     Whole,
     /// The table changed in a way that makes it likely that entries are missing.
     Interrupted,
-    /// An error number.
-    Refused(i32),
+    /// An error number, and what a daemon said beside it.
+    Refused(i32, Option<String>),
 }
 
-impl Answer {
+impl Outcome {
     /// A refusal in words.
     pub(crate) fn done(self, tried: Tried) -> Result<(), Failure> {
         match self {
-            Answer::Refused(errno) => Err(refusal(tried, errno)),
-            Answer::Whole | Answer::Interrupted => Ok(()),
+            Outcome::Refused(errno, words) => Err(refusal(tried, errno, words.as_deref())),
+            Outcome::Whole | Outcome::Interrupted => Ok(()),
         }
     }
+
+    /// Whether it was refused with this error number.
+    pub(crate) fn is(&self, wanted: Errno) -> bool {
+        matches!(self, Outcome::Refused(errno, _) if *errno == wanted.raw_os_error())
+    }
+}
+
+/// Whether the answer to a request ends by itself; the others are acknowledged.
+const fn is_dump(ask: &Ask) -> bool {
+    matches!(
+        ask,
+        Ask::List { .. } | Ask::StatsCpu | Ask::ListExpectations(_) | Ask::StatsExpectations
+    )
 }
 
 impl Table {
@@ -61,9 +76,8 @@ impl Table {
             request: Vec::new(),
         };
         if groups != 0 && table.is_daemons() {
-            table
-                .ask(|out, origin| netlink::put_listen(out, origin, groups), |_| Ok(()))?
-                .done(Tried::Connection)?;
+            let subscribe = own::Ask::Subscribe(Groups(groups));
+            table.ask(Ask::Own(subscribe), |_| Ok(()))?.done(Tried::Connection)?;
         }
         Ok(table)
     }
@@ -83,55 +97,62 @@ impl Table {
         &self.socket
     }
 
-    /// Sends a request that `put` writes, and hands over the messages of the answer.
+    /// Sends a request, and hands over the messages of the answer.
     pub(crate) fn ask(
         &mut self,
-        put: impl FnOnce(&mut Vec<u8>, netlink::Origin),
+        ask: Ask,
         mut each: impl FnMut(&Message<'_>) -> Result<(), Failure>,
-    ) -> Result<Answer, Failure> {
-        self.sequence = self.sequence.wrapping_add(1).max(1);
-        let origin = netlink::Origin {
-            sequence: self.sequence,
-            port: 0,
-        };
-        self.request.clear();
-        put(&mut self.request, origin);
-        self.socket
-            .send(&self.request)
-            .map_err(|error| broken(&self.whose, &error))?;
-        let mut interrupted = false;
+    ) -> Result<Outcome, Failure> {
+        self.send(ask)?;
+        let (mut interrupted, sequence) = (false, self.sequence);
         loop {
-            let sequence = self.sequence;
-            let end = self.messages(|message| {
+            let next = self.messages(|message| {
                 if message.sequence != sequence {
                     return Ok(ControlFlow::Continue(()));
                 }
                 interrupted |= message.has(flag::DUMP_INTR);
-                match message.kind {
-                    control::ERROR | control::DONE => {
-                        return Ok(ControlFlow::Break(netlink::errno(message)));
+                match Answer::read(message) {
+                    Some(Answer::Ack) => return Ok(ControlFlow::Break((0, None))),
+                    Some(Answer::Done(errno)) => return Ok(ControlFlow::Break((errno, None))),
+                    Some(Answer::Error(errno, words)) => {
+                        return Ok(ControlFlow::Break((errno, words.map(str::to_owned))));
                     }
-                    _ if message.is_control() => {}
-                    _ => each(message)?,
+                    Some(_) => {}
+                    None => each(message)?,
                 }
                 Ok(ControlFlow::Continue(()))
             })?;
-            match end {
-                Next::Broken(0) if interrupted => return Ok(Answer::Interrupted),
-                Next::Broken(0) => return Ok(Answer::Whole),
-                Next::Broken(errno) => return Ok(Answer::Refused(errno)),
+            match next {
+                Next::Ended((0, _)) if interrupted => return Ok(Outcome::Interrupted),
+                Next::Ended((0, _)) => return Ok(Outcome::Whole),
+                Next::Ended((errno, words)) => return Ok(Outcome::Refused(errno, words)),
                 Next::More => {}
-                // Only events are lost, and this socket's requests are answered all the same.
                 Next::Lost => interrupted = true,
             }
         }
     }
 
-    /// Waits for messages and hands them over, until one breaks it off.
-    pub(crate) fn messages(
+    fn send(&mut self, ask: Ask) -> Result<(), Failure> {
+        self.sequence = self.sequence.wrapping_add(1).max(1);
+        let request = Request {
+            origin: Origin {
+                sequence: self.sequence,
+                port: 0,
+            },
+            ack: !is_dump(&ask),
+            ask,
+        };
+        self.request.clear();
+        request.write(&mut self.request);
+        let sent = self.socket.send(&self.request);
+        sent.map_err(|error| broken(&self.whose, &error))
+    }
+
+    /// Waits for messages and hands them over, until one ends it.
+    pub(crate) fn messages<T>(
         &mut self,
-        mut each: impl FnMut(&Message<'_>) -> Result<ControlFlow<i32>, Failure>,
-    ) -> Result<Next, Failure> {
+        mut each: impl FnMut(&Message<'_>) -> Result<ControlFlow<T>, Failure>,
+    ) -> Result<Next<T>, Failure> {
         let whose = &self.whose;
         let received = self.socket.receive();
         let bytes = match received.map_err(|error| broken(whose, &error))? {
@@ -140,11 +161,11 @@ impl Table {
         };
         for message in Messages::new(bytes) {
             let message = message.map_err(|error| Failure::Failed(error.to_string()))?;
-            if message.kind == control::OVERRUN {
+            if message.is_control() && Answer::read(&message) == Some(Answer::Overrun) {
                 return Ok(Next::Lost);
             }
-            if let ControlFlow::Break(errno) = each(&message)? {
-                return Ok(Next::Broken(errno));
+            if let ControlFlow::Break(end) = each(&message)? {
+                return Ok(Next::Ended(end));
             }
         }
         Ok(Next::More)
@@ -153,19 +174,19 @@ impl Table {
 
 /// What comes after some messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Next {
+pub(crate) enum Next<T> {
     /// Others.
     More,
     /// Others, but events were lost before them.
     Lost,
-    /// Nothing: one of them broke it off, with an error number or 0.
-    Broken(i32),
+    /// Nothing: one of them was the end.
+    Ended(T),
 }
 
 /// No socket.
 fn unreachable(whose: &Whose, error: &io::Error) -> Failure {
     match whose {
-        Whose::Kernels => refusal(Tried::Connection, error.raw_os_error().unwrap_or(0)),
+        Whose::Kernels => refusal(Tried::Connection, error.raw_os_error().unwrap_or(0), None),
         Whose::Daemons(path) if is_forbidden(error) => Failure::Failed(format!(
             "Operation failed: sorry, this user may not open {}",
             path.display()
@@ -185,7 +206,7 @@ fn is_forbidden(error: &io::Error) -> bool {
 /// A socket that fails while it is used.
 fn broken(whose: &Whose, error: &io::Error) -> Failure {
     match whose {
-        Whose::Kernels => refusal(Tried::Connection, error.raw_os_error().unwrap_or(0)),
+        Whose::Kernels => refusal(Tried::Connection, error.raw_os_error().unwrap_or(0), None),
         Whose::Daemons(path) => {
             Failure::Failed(format!("Operation failed: {}: {error}", path.display()))
         }

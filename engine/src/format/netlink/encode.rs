@@ -11,7 +11,7 @@
 
 use alloc::vec::Vec;
 
-use super::entry::labels_bytes;
+use super::entries::labels_bytes;
 use super::names::{entry, flag, kind, protoinfo};
 use super::tuple::{family_of, put};
 use super::write::{Body, Head, Origin, netfilter};
@@ -77,12 +77,12 @@ pub fn put_event(out: &mut Vec<u8>, origin: Origin, event: &Event) {
     });
 }
 
-/// The group of an event, see [`group`](super::group).
+/// The group of an event, see [`group`](super::names::group).
 pub const fn group_of(event: &Event) -> u32 {
     match event.kind {
-        EventKind::New => super::group::CONNTRACK_NEW,
-        EventKind::Update => super::group::CONNTRACK_UPDATE,
-        EventKind::Destroy(_) => super::group::CONNTRACK_DESTROY,
+        EventKind::New => super::names::group::CONNTRACK_NEW,
+        EventKind::Update => super::names::group::CONNTRACK_UPDATE,
+        EventKind::Destroy(_) => super::names::group::CONNTRACK_DESTROY,
     }
 }
 
@@ -117,7 +117,12 @@ fn tuples(body: &mut Body<'_>, connection: &Connection) {
     let zone = connection.zone;
     let only = |applies| (zone.id != 0 && zone.applies == applies).then_some(zone.id);
     let (original, reply) = (&connection.original, &connection.reply);
-    put(body, entry::TUPLE_ORIG, original, only(ZoneDirections::Original));
+    put(
+        body,
+        entry::TUPLE_ORIG,
+        original,
+        only(ZoneDirections::Original),
+    );
     put(body, entry::TUPLE_REPLY, reply, only(ZoneDirections::Reply));
     if let Some(id) = only(ZoneDirections::Both) {
         body.u16(entry::ZONE, id);

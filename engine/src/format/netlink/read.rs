@@ -51,9 +51,9 @@ impl core::error::Error for Malformed {}
 /// One message.
 #[derive(Clone, Copy, Debug)]
 pub struct Message<'a> {
-    /// `nlmsg_type`, see [`kind`](super::kind) and [`control`].
+    /// `nlmsg_type`, see [`kind`](super::names::kind) and [`control`].
     pub kind: u16,
-    /// `nlmsg_flags`, see [`flag`](super::flag).
+    /// `nlmsg_flags`, see [`flag`](super::names::flag).
     pub flags: u16,
     /// The number of the request.
     pub sequence: u32,
@@ -74,7 +74,24 @@ impl<'a> Message<'a> {
         let Some(header) = bytes.first_chunk::<HEADER>() else {
             return Ok(None);
         };
-        let [l0, l1, l2, l3, k0, k1, f0, f1, s0, s1, s2, s3, p0, p1, p2, p3] = *header;
+        let [
+            l0,
+            l1,
+            l2,
+            l3,
+            k0,
+            k1,
+            f0,
+            f1,
+            s0,
+            s1,
+            s2,
+            s3,
+            p0,
+            p1,
+            p2,
+            p3,
+        ] = *header;
         let told = u32::from_ne_bytes([l0, l1, l2, l3]);
         let len = told as usize;
         if !(HEADER..=LONGEST).contains(&len) {

@@ -30,14 +30,6 @@ impl Family {
             _ => usage(format!("`{text}' unsupported protocol")),
         }
     }
-
-    /// The number of the address family.
-    pub(crate) const fn number(self) -> u8 {
-        match self {
-            Family::V4 => 2,
-            Family::V6 => 10,
-        }
-    }
 }
 
 /// An address and the bits of it that count.

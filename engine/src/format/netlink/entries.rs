@@ -5,9 +5,7 @@ use alloc::borrow::ToOwned;
 use super::names::{entry, flag, kind, protoinfo};
 use super::present::Present;
 use super::read::{Attribute, Attributes, Malformed, Message};
-use crate::connection::{
-    Connection, Counters, SctpState, State, Status, TcpSide, TcpState,
-};
+use crate::connection::{Connection, Counters, SctpState, State, Status, TcpSide, TcpState};
 use crate::event::{Cause, Changes, Event, EventKind};
 use crate::parts::TupleParts;
 use crate::time::Time;
