@@ -125,7 +125,8 @@ fn list(lister: &Lister, connections: u32) -> Result<Cost, String> {
         .map_err(said)?;
     let mut seen = Seen::new(connections);
     if let Some(out) = child.stdout.take() {
-        seen.read(BufReader::with_capacity(1 << 16, out)).map_err(said)?;
+        seen.read(BufReader::with_capacity(1 << 16, out))
+            .map_err(said)?;
     }
     let status = child.wait().map_err(said)?;
     let elapsed = begun.elapsed();
@@ -189,11 +190,14 @@ fn source(line: &[u8]) -> Option<usize> {
 ///
 /// There is no `ipct` there.
 pub fn listers(ipct: Option<&Path>) -> Result<Vec<Lister>, String> {
-    let beside = || -> Option<PathBuf> { Some(std::env::current_exe().ok()?.with_file_name("ipct")) };
+    let beside =
+        || -> Option<PathBuf> { Some(std::env::current_exe().ok()?.with_file_name("ipct")) };
     let program = ipct.map(Path::to_owned).or_else(beside);
     let program = program.filter(|program| program.exists());
     let Some(program) = program else {
-        return Err("there is no ipct beside this program: cargo build --release -p ipct".to_owned());
+        return Err(
+            "there is no ipct beside this program: cargo build --release -p ipct".to_owned(),
+        );
     };
     Ok(vec![
         Lister {

@@ -23,7 +23,10 @@ const FLAGS: [(&str, ExpectFlags); 3] = [
 /// Appends a line of `/proc/net/nf_conntrack_expect`. `class` is the name of its class, if that has one.
 pub fn nf_conntrack_expect(out: &mut Vec<u8>, expectation: &Expectation, class: Option<&str>) {
     seconds(out, expectation, "- ");
-    out.field("l3proto = ", if expectation.tuple.is_ipv6() { 10 } else { 2 });
+    out.field(
+        "l3proto = ",
+        if expectation.tuple.is_ipv6() { 10 } else { 2 },
+    );
     out.field("proto=", expectation.tuple.protocol.0.into());
     lines::tuple(out, &expectation.tuple, lines::Dialect::Proc);
     flags(out, expectation);
@@ -92,7 +95,9 @@ fn ends(out: &mut Vec<u8>, tuple: &Tuple, names: [&str; 2]) {
 
 /// `PERMANENT,INACTIVE ` or nothing.
 fn flags(out: &mut Vec<u8>, expectation: &Expectation) {
-    let set = FLAGS.iter().filter(|(_, flag)| expectation.flags.has(*flag));
+    let set = FLAGS
+        .iter()
+        .filter(|(_, flag)| expectation.flags.has(*flag));
     for (n, (name, _)) in set.enumerate() {
         out.text(if n == 0 { "" } else { "," });
         out.text(name);
@@ -126,7 +131,12 @@ pub fn xml(out: &mut Vec<u8>, told: Told, expectation: &Expectation) {
         element(out, "dst", |out| out.short_address(tuple.dst));
     });
     out.text("</layer3>");
-    layer(out, "layer4", tuple.protocol.0.into(), tool_name(tuple.protocol));
+    layer(
+        out,
+        "layer4",
+        tuple.protocol.0.into(),
+        tool_name(tuple.protocol),
+    );
     each(out, expectation, parts);
     out.text("</layer4>");
     meta(out, expectation);
@@ -180,4 +190,3 @@ fn meta(out: &mut Vec<u8>, expectation: &Expectation) {
         element(out, "class", |out| out.decimal(expectation.class.into()));
     });
 }
-

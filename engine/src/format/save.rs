@@ -3,6 +3,8 @@
 //! The verb tells what to do with it: `-A` for an entry and for NEW, `-U` for UPDATE, `-D` for DESTROY. A reply
 //! address that is not the original's mirror is written as what translation made of it: `-g` for the
 //! destination's address, `-n` for the source's. Counters, mark, helper and id are not in this form.
+//! SCTP's verification tags are numbers whose bytes in the machine's order are those of the packet, so on most
+//! machines not the tags that a packet analyser shows: the tool writes and reads them so.
 
 use alloc::vec::Vec;
 
@@ -124,12 +126,22 @@ fn protocol(out: &mut Vec<u8>, connection: &Connection, carried: Attributes) {
         Protocol::GRE => parts(
             out,
             connection,
-            [" --srckey ", " --dstkey ", " --reply-key-src ", " --reply-key-dst "],
+            [
+                " --srckey ",
+                " --dstkey ",
+                " --reply-key-src ",
+                " --reply-key-dst ",
+            ],
         ),
         _ if protocol.has_ports() => parts(
             out,
             connection,
-            [" --sport ", " --dport ", " --reply-port-src ", " --reply-port-dst "],
+            [
+                " --sport ",
+                " --dport ",
+                " --reply-port-src ",
+                " --reply-port-dst ",
+            ],
         ),
         _ => {}
     }
@@ -172,7 +184,7 @@ fn state(out: &mut Vec<u8>, state: &State) {
         out.text(name);
     }
     if let State::Sctp { tags, .. } = state {
-        option(out, " --orig-vtag ", tags[0].into());
-        option(out, " --reply-vtag ", tags[1].into());
+        option(out, " --orig-vtag ", tags[0].to_be().into());
+        option(out, " --reply-vtag ", tags[1].to_be().into());
     }
 }

@@ -149,7 +149,11 @@ fn groups(out: &mut Vec<u8>, groups: &[&[u64]]) {
 /// since kernels have had different ones; what a line lacks is 0.
 pub fn read(text: &str) -> Vec<CpuStats> {
     let mut lines = text.lines();
-    let names: Vec<&str> = lines.next().unwrap_or_default().split_whitespace().collect();
+    let names: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
     let cpu = |line: &str| {
         let mut stats = CpuStats::default();
         for (name, word) in names.iter().zip(line.split_whitespace()) {

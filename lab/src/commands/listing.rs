@@ -38,7 +38,9 @@ pub(crate) fn run(listing: &Listing) -> Result<bool, String> {
     let share = user(0).as_secs_f64() / user(1).as_secs_f64();
     println!("user time: {share:.2} of the installed tool's");
     let ours = costs.first().map_or(&[][..], |costs| costs);
-    let is_whole = ours.iter().all(|cost| cost.missing == 0 && cost.repeated == 0);
+    let is_whole = ours
+        .iter()
+        .all(|cost| cost.missing == 0 && cost.repeated == 0);
     Ok(is_whole && share <= 0.25 && ours.iter().all(|cost| cost.peak < 32 << 10))
 }
 

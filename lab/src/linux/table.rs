@@ -109,8 +109,7 @@ impl Table {
         self.fill(sources.clone())?;
         let mut addresses = sources.map(Ipv4Addr::from_bits).peekable();
         while addresses.peek().is_some() {
-            let mut messages: Vec<Message> =
-                addresses.by_ref().take(BATCH).map(ended).collect();
+            let mut messages: Vec<Message> = addresses.by_ref().take(BATCH).map(ended).collect();
             self.netlink.send(&mut messages)?;
         }
         Ok(())

@@ -117,24 +117,23 @@ pub(super) fn creation(order: &Order, labels: LabelBits) -> Result<Change, Failu
         return Err(refusal(Tried::Connection, INVALID, None));
     };
     let given = order.given;
-    let bits = |value| Masked {
-        value,
-        mask: value,
-    };
+    let bits = |value| Masked { value, mask: value };
     Ok(Change {
         original: Some(original),
         reply: Some(reply),
         zone: zone(order),
         timeout: Some(order.timeout),
-        status: given.has(Opt::Status).then(|| status(order, Status::CONFIRMED)),
+        status: given
+            .has(Opt::Status)
+            .then(|| status(order, Status::CONFIRMED)),
         state: state(order),
         mark: order.mark.map(|mark| Masked {
             value: mark.value,
             mask: u32::MAX,
         }),
         labels: given.has(Opt::LabelAdd).then(|| bits(labels.add)),
-        src_nat: given.has(Opt::SrcNat).then(|| range(order.src_nat)).flatten(),
-        dst_nat: given.has(Opt::DstNat).then(|| range(order.dst_nat)).flatten(),
+        src_nat: range(order.src_nat, order.part16(Part::ReplyDst)),
+        dst_nat: range(order.dst_nat, order.part16(Part::ReplySrc)),
         ..Change::default()
     })
 }
@@ -146,7 +145,9 @@ pub(super) fn update(order: &Order, labels: LabelBits, connection: &Connection) 
         original: Some(connection.original),
         zone: connection.zone,
         timeout: given.has(Opt::Timeout).then_some(order.timeout),
-        status: given.has(Opt::Status).then(|| status(order, connection.status)),
+        status: given
+            .has(Opt::Status)
+            .then(|| status(order, connection.status)),
         mark: order.mark.map(|mark| Masked {
             value: mark.value,
             mask: mark.mask,
@@ -161,15 +162,15 @@ pub(super) fn update(order: &Order, labels: LabelBits, connection: &Connection) 
     }
 }
 
-/// The status bits that were given, beside those that an entry has: none of them can be taken away
-/// but a fixed timeout.
+/// The status bits that were given, beside those that an entry has: none of them can be taken away.
 fn status(order: &Order, has: Status) -> Status {
-    let low = |bits: u32| (bits & 0xffff) as u16;
-    Status(has.0 & !low(order.status.mask) | low(order.status.set))
+    Status(has.0 | (order.status.set & 0xffff) as u16)
 }
 
 fn state(order: &Order) -> Option<StateChange> {
-    let state = order.part16(Part::State).and_then(|state| u8::try_from(state).ok());
+    let state = order
+        .part16(Part::State)
+        .and_then(|state| u8::try_from(state).ok());
     match order.protocol? {
         Protocol::TCP => Some(StateChange::Tcp {
             state: Some(state?),
@@ -178,17 +179,19 @@ fn state(order: &Order) -> Option<StateChange> {
         }),
         Protocol::SCTP => Some(StateChange::Sctp {
             state: Some(state?),
-            tags: [order.part(Part::OrigTag), order.part(Part::ReplyTag)],
+            // Written with their bytes in the order of the packet, see `format::save`.
+            tags: [Part::OrigTag, Part::ReplyTag].map(|tag| order.part(tag).map(u32::from_be)),
         }),
         _ => None,
     }
 }
 
-/// One address and one port.
-fn range(target: NatTarget) -> Option<NatRange> {
+/// One address and one port: that of the reply direction if none is given with the address, as commands that
+/// were saved have it.
+fn range(target: NatTarget, reply: Option<u16>) -> Option<NatRange> {
     (target != NatTarget::default()).then_some(NatRange {
         addresses: target.address.map(|address| (address, address)),
-        ports: target.port.map(|port| (port, port)),
+        ports: target.port.or(reply).map(|port| (port, port)),
     })
 }
 

@@ -4,6 +4,7 @@
 //! one entry is kept. An entry is changed by its tuple, its zone and its id: if it ended meanwhile and another
 //! took its place, that one is left alone, and not counted.
 
+use ip_conntrack::Status;
 use ip_conntrack::format::Told;
 use ip_conntrack::format::netlink::{Ask, Entry};
 use rustix::io::Errno;
@@ -12,10 +13,10 @@ use super::asked::{self, LabelBits};
 use super::filter::Filter;
 use super::labels::LabelNames;
 use super::list::{entry, now};
-use super::options::{Command, Order, TableName, Whose};
+use super::options::{Command, Opt, Order, TableName, Whose};
 use super::output::Printer;
 use super::request;
-use super::say::{Failure, Tried};
+use super::say::{Failure, Tried, failed};
 use super::table::Table;
 
 /// The sockets of several commands that follow each other.
@@ -127,6 +128,10 @@ fn one(
     let outcome = table.ask(ask, |_| Ok(()))?;
     if outcome.is(Errno::NOENT) {
         return Ok(false);
+    }
+    let is_fixed = connection.status.has(Status::FIXED_TIMEOUT);
+    if is_fixed && order.given.has(Opt::Timeout) && outcome.is(Errno::PERM) {
+        return failed("Operation failed: the timeout of this entry is fixed");
     }
     outcome.done(Tried::Connection)?;
     if order.command == Command::Delete {

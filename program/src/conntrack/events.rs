@@ -58,7 +58,10 @@ pub(super) fn run(
         TableName::Expect => "expectation events",
         _ => "flow events",
     };
-    voice.say(&format!("{} {what} have been shown.", listener.printer.count));
+    voice.say(&format!(
+        "{} {what} have been shown.",
+        listener.printer.count
+    ));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -69,7 +72,9 @@ fn groups(order: &Order) -> u32 {
         false => Events::ALL,
     };
     let bits = [wanted.new, wanted.update, wanted.destroy];
-    let groups = (0..).zip(bits).fold(0, |groups, (n, on)| groups | u32::from(on) << n);
+    let groups = (0..)
+        .zip(bits)
+        .fold(0, |groups, (n, on)| groups | u32::from(on) << n);
     match order.table {
         TableName::Expect => groups << 3,
         _ => groups,
@@ -114,7 +119,9 @@ impl Listener<'_, '_> {
                 ));
                 Ok(())
             }
-            Err(error) => failed(format!("the socket's buffer cannot be {bytes} bytes: {error}")),
+            Err(error) => failed(format!(
+                "the socket's buffer cannot be {bytes} bytes: {error}"
+            )),
         }
     }
 
@@ -130,7 +137,9 @@ impl Listener<'_, '_> {
 
     /// Waits for messages, for the end, or until the picture is to be brought up to date.
     fn wait(&self, stop: &UnixStream) -> Result<Ready, Failure> {
-        let left = self.due.map(|due| due.saturating_duration_since(Instant::now()));
+        let left = self
+            .due
+            .map(|due| due.saturating_duration_since(Instant::now()));
         let left = left.and_then(|left| Timespec::try_from(left).ok());
         let mut fds = [
             PollFd::from_borrowed_fd(stop.as_fd(), PollFlags::IN),

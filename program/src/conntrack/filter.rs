@@ -92,7 +92,10 @@ impl<'a> Filter<'a> {
         let (order, given) = (self.order, self.order.given);
         let sets = order.command == Command::Update;
         let status = u32::from(connection.status.0);
-        (sets || order.mark.is_none_or(|mark| has_mark(mark, connection.mark)))
+        (sets
+            || order
+                .mark
+                .is_none_or(|mark| has_mark(mark, connection.mark)))
             && (sets || status & order.status.mask == order.status.set)
             && (!given.has(Opt::Secmark) || connection.secmark == order.secmark)
             && (!given.has(Opt::Id) || connection.id == order.id)

@@ -29,7 +29,10 @@ impl LabelNames {
         }
         let path = order.label_map.as_deref().unwrap_or(Path::new(USUAL));
         LabelNames::read(path).unwrap_or_else(|error| {
-            note(&format!("{}: {error}: labels have no names", path.display()));
+            note(&format!(
+                "{}: {error}: labels have no names",
+                path.display()
+            ));
             LabelNames::default()
         })
     }
@@ -40,7 +43,11 @@ impl LabelNames {
         Ok(LabelBits {
             wanted: self.set(&order.labels)?,
             add: self.set(&order.label_add)?,
-            del: if all { u128::MAX } else { self.set(&order.label_del)? },
+            del: if all {
+                u128::MAX
+            } else {
+                self.set(&order.label_del)?
+            },
         })
     }
 
@@ -90,8 +97,9 @@ mod tests {
 
     #[test]
     fn remarks_blank_lines_and_nonsense_are_passed_over() {
-        let names =
-            LabelNames::from_text("# all\n\n0 first\n 7\tvoip # phones\n128 far\nx y\n9\n7 again\n");
+        let names = LabelNames::from_text(
+            "# all\n\n0 first\n 7\tvoip # phones\n128 far\nx y\n9\n7 again\n",
+        );
         assert_eq!(names.pairs(), [(0, "first"), (7, "voip")]);
         assert_eq!(names.bit("voip"), Some(7));
         assert_eq!(names.bit("far"), None);

@@ -26,7 +26,9 @@ const REPEATS: usize = 3;
 /// The present, as entries' times are counted.
 pub(super) fn now() -> Time {
     let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let nanos = since.map_or(0, |since| u64::try_from(since.as_nanos()).unwrap_or(u64::MAX));
+    let nanos = since.map_or(0, |since| {
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
+    });
     Time::from_nanos(nanos)
 }
 
@@ -61,7 +63,8 @@ pub(super) fn list(
     let interrupted = outcome == Outcome::Interrupted;
     outcome.done(Tried::Connection)?;
     if interrupted {
-        voice.say("WARNING: the table changed too much while it was listed: entries may be missing");
+        voice
+            .say("WARNING: the table changed too much while it was listed: entries may be missing");
     } else if buckets != self::buckets(&table) {
         voice.say("WARNING: the table was resized while it was listed: entries may be missing");
     }

@@ -77,7 +77,10 @@ fn lines(before: &[String], mut file: impl BufRead, voice: Voice) -> Result<Exit
         let all: Vec<String> = before.iter().cloned().chain(words).collect();
         let order = options::parse(&all, voice)?;
         if !order.command.may_be_loaded() {
-            let name = all.iter().skip(before.len()).find(|word| word.starts_with('-'));
+            let name = all
+                .iter()
+                .skip(before.len())
+                .find(|word| word.starts_with('-'));
             let name = name.map_or("", String::as_str);
             return usage(format!("Cannot use command `{name}' with --load-file"));
         }
@@ -131,7 +134,10 @@ mod tests {
 
     #[test]
     fn quotes_keep_words_together() {
-        assert_eq!(words("  -I  -l \"a b\\\"c\" \"\" x\n"), ["-I", "-l", "a b\"c", "", "x"]);
+        assert_eq!(
+            words("  -I  -l \"a b\\\"c\" \"\" x\n"),
+            ["-I", "-l", "a b\"c", "", "x"]
+        );
     }
 
     #[test]
@@ -147,7 +153,10 @@ mod tests {
             asked(&words).map(|(before, file)| (before.len(), file))
         };
         assert_eq!(asked("-R x"), Some((0, Some("x".to_owned()))));
-        assert_eq!(asked("--kernel --load-file=x"), Some((1, Some("x".to_owned()))));
+        assert_eq!(
+            asked("--kernel --load-file=x"),
+            Some((1, Some("x".to_owned())))
+        );
         assert_eq!(asked("--socket -R -Rx"), Some((2, Some("x".to_owned()))));
         assert_eq!(asked("--load x"), Some((0, Some("x".to_owned()))));
         assert_eq!(asked("-R"), Some((0, None)));

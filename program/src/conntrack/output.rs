@@ -99,7 +99,7 @@ impl<'a> Printer<'a> {
     }
 
     fn put(&mut self, asker: Option<&Asker>) -> Result<(), Failure> {
-        if let Some(asker) = asker.filter(|_| !self.output.xml) {
+        if let Some(asker) = asker {
             self.line.pop();
             write!(self.line, " [USERSPACE] portid={}", asker.port)?;
             if let Some(program) = &asker.program {

@@ -88,7 +88,9 @@ fn fold(tuple: &Tuple) -> u32 {
     let ports = u64::from(tuple.src_part) << 16 | u64::from(tuple.dst_part);
     let mut folded = ports ^ u64::from(tuple.protocol.0) << 32;
     for part in [address(tuple.src), address(tuple.dst)] {
-        folded = (folded ^ part).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        folded = (folded ^ part)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(29);
     }
     (folded >> 32) as u32
 }

@@ -77,7 +77,9 @@ impl Table {
         };
         if groups != 0 && table.is_daemons() {
             let subscribe = own::Ask::Subscribe(Groups(groups));
-            table.ask(Ask::Own(subscribe), |_| Ok(()))?.done(Tried::Connection)?;
+            table
+                .ask(Ask::Own(subscribe), |_| Ok(()))?
+                .done(Tried::Connection)?;
         }
         Ok(table)
     }

@@ -1,5 +1,7 @@
 //! Two listings, line by line: everything is to be equal but times, which may be one second apart.
 
+use std::time::{Duration, Instant};
+
 /// Fields whose value is a time.
 const TIMES: [&str; 4] = ["delta-time=", "<timeout>", "<deltatime>", "-t "];
 
@@ -34,7 +36,10 @@ fn timer_place(words: &[&str]) -> Option<usize> {
         .map(|(n, _)| n)
         .collect();
     // Family and protocol have a number each, and so does the time.
-    let names = words.iter().filter(|word| matches!(**word, "ipv4" | "ipv6")).count();
+    let names = words
+        .iter()
+        .filter(|word| matches!(**word, "ipv4" | "ipv6"))
+        .count();
     match words.get(places.last().copied()? + 1) {
         Some(next) if next.starts_with("proto=") => places.last().copied(),
         _ => places.get(1 + names).copied(),
@@ -42,8 +47,35 @@ fn timer_place(words: &[&str]) -> Option<usize> {
 }
 
 fn leading_number(text: &str) -> (Option<i64>, &str) {
-    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let end = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     (text[..end].parse().ok(), &text[end..])
+}
+
+/// A listing with `#` for every time.
+pub(crate) fn without_times(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| parted(line).0).collect();
+    lines.join("\n")
+}
+
+/// What two programs say of the same moment: both are asked until both answered within a second.
+pub(crate) fn at_once<T>(mut ours: impl FnMut() -> T, mut theirs: impl FnMut() -> T) -> (T, T) {
+    for _ in 0..20 {
+        let begun = Instant::now();
+        let both = (ours(), theirs());
+        if begun.elapsed() < Duration::from_secs(1) {
+            return both;
+        }
+    }
+    panic!("this machine is too slow to compare anything");
+}
+
+/// XML without associations: the tool looks up their state among TCP's.
+pub(crate) fn without_sctp(text: &str) -> String {
+    let is_one = |line: &&str| line.starts_with('<') && line.contains("protonum=\"132\"");
+    let lines: Vec<&str> = text.lines().filter(|line| !is_one(line)).collect();
+    lines.join("\n")
 }
 
 /// Two listings whose lines may come in different orders.
@@ -66,10 +98,21 @@ pub(crate) fn assert_same(ours: &str, theirs: &str) {
 
 #[track_caller]
 fn assert_alike(ours: &[(String, Vec<i64>)], theirs: &[(String, Vec<i64>)]) {
-    let text = |lines: &[(String, Vec<i64>)]| {
-        lines.iter().map(|(line, _)| line.as_str()).collect::<Vec<_>>().join("\n")
+    let texts = |lines: &[(String, Vec<i64>)]| -> Vec<String> {
+        lines.iter().map(|(line, _)| line.clone()).collect()
     };
-    assert_eq!(text(ours), text(theirs));
+    let (ours_text, theirs_text) = (texts(ours), texts(theirs));
+    let only = |a: &[String], b: &[String]| -> Vec<String> {
+        a.iter().filter(|line| !b.contains(line)).cloned().collect()
+    };
+    assert!(
+        ours_text == theirs_text,
+        "{} lines and {}\nonly ours: {:#?}\nonly theirs: {:#?}",
+        ours.len(),
+        theirs.len(),
+        only(&ours_text, &theirs_text),
+        only(&theirs_text, &ours_text)
+    );
     for ((line, ours), (_, theirs)) in ours.iter().zip(theirs) {
         assert_eq!(ours.len(), theirs.len(), "{line}");
         for (ours, theirs) in ours.iter().zip(theirs) {
@@ -83,7 +126,10 @@ fn times_may_differ_by_a_second_and_nothing_else_may() {
     let line = "tcp      6 431999 ESTABLISHED src=1.1.1.1 dst=2.2.2.2 delta-time=7 use=1";
     let (kept, times) = parted(line);
     assert_eq!(times, [7, 431_999]);
-    assert!(!kept.contains("431999") && kept.contains("tcp 6 #"), "{kept}");
+    assert!(
+        !kept.contains("431999") && kept.contains("tcp 6 #"),
+        "{kept}"
+    );
     assert_same(line, &line.replace("431999", "431998"));
     let differs = |other: &str| std::panic::catch_unwind(|| assert_same(line, other)).is_err();
     assert!(differs(&line.replace("431999", "431997")));

@@ -18,7 +18,10 @@ fn overrun(space: &Space, program: &str, line: &str) -> crate::run::Said {
     signal(&listener, Signal::STOP);
     let mut commands = String::new();
     for port in PORTS {
-        let _ = writeln!(commands, "-I -s 1.1.1.1 -d 2.2.2.2 -p udp --sport {port} --dport 5 -t 600");
+        let _ = writeln!(
+            commands,
+            "-I -s 1.1.1.1 -d 2.2.2.2 -p udp --sport {port} --dport 5 -t 600"
+        );
     }
     assert_eq!(space.feed(ours(), &["-R", "-"], &commands).status, 0);
     signal(&listener, Signal::CONT);
@@ -27,7 +30,9 @@ fn overrun(space: &Space, program: &str, line: &str) -> crate::run::Said {
 }
 
 fn ports(lines: &str, tag: &str) -> HashSet<u32> {
-    let tagged = lines.lines().filter(|line| line.trim_start().starts_with(tag));
+    let tagged = lines
+        .lines()
+        .filter(|line| line.trim_start().starts_with(tag));
     let port = |line: &str| line.split("sport=").nth(1)?.split(' ').next()?.parse().ok();
     tagged.filter_map(port).collect()
 }
@@ -40,12 +45,23 @@ fn losses_are_counted_and_the_table_is_listed_after_them() {
     let lost: usize = said
         .err
         .lines()
-        .filter_map(|line| line.strip_prefix("WARNING: ")?.split(' ').next()?.parse::<usize>().ok())
+        .filter_map(|line| {
+            line.strip_prefix("WARNING: ")?
+                .split(' ')
+                .next()?
+                .parse::<usize>()
+                .ok()
+        })
         .sum();
     assert_eq!(new.len() + lost, PORTS.len(), "{}", said.err);
     assert!(lost > 0 && said.err.contains("ENOBUFS"), "{}", said.err);
     assert_eq!(sync, PORTS.collect(), "{}", said.err);
-    assert!(said.err.contains(&format!("{} flow events have been shown.", new.len())), "{}", said.err);
+    assert!(
+        said.err
+            .contains(&format!("{} flow events have been shown.", new.len())),
+        "{}",
+        said.err
+    );
     assert_eq!(said.status, 0);
 }
 
@@ -53,7 +69,11 @@ fn losses_are_counted_and_the_table_is_listed_after_them() {
 fn under_the_tools_name_losses_are_told_and_no_new_tag_is_used() {
     let Some(space) = Space::new() else { return };
     let said = overrun(&space, ours(), "-E -b 20000");
-    assert!(said.err.contains("ENOBUFS") && said.status == 0, "{}", said.err);
+    assert!(
+        said.err.contains("ENOBUFS") && said.status == 0,
+        "{}",
+        said.err
+    );
     assert!(ports(&said.out, "[SYNC]").is_empty());
     assert!(!ports(&said.out, "[NEW]").is_empty());
 }

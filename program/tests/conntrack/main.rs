@@ -5,6 +5,8 @@
 //! ones: nginx-light, curl, dnsutils, dnsmasq-base, iputils-ping, vsftpd.
 
 #![cfg(target_os = "linux")]
+// A test fails by panicking, and so do the functions that tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod changes;
 mod compare;

@@ -16,7 +16,13 @@ const SERVER_PORT: u16 = 9;
 pub(crate) fn associate(network: &Network) {
     let (client, server) = (Ipv4Addr::new(10, 91, 1, 2), Ipv4Addr::new(10, 91, 2, 2));
     let (ours, theirs) = (0x1111_1111, 0x2222_2222);
-    let init = |tag: u32| [&tag.to_be_bytes()[..], &[0, 0, 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 1]].concat();
+    let init = |tag: u32| {
+        [
+            &tag.to_be_bytes()[..],
+            &[0, 0, 0x80, 0, 0, 1, 0, 1, 0, 0, 0, 1],
+        ]
+        .concat()
+    };
     let steps = [
         (true, 0, 1, init(ours)),
         (false, ours, 2, init(theirs)),
@@ -64,7 +70,13 @@ fn crc32c(bytes: &[u8]) -> u32 {
 fn send(to: Ipv4Addr, packet: &[u8]) {
     let sctp = Protocol::from_raw(132.try_into().unwrap());
     let socket = socket(AddressFamily::INET, SocketType::RAW, Some(sctp)).unwrap();
-    sendto(&socket, packet, SendFlags::empty(), &SocketAddrV4::new(to, 0)).unwrap();
+    sendto(
+        &socket,
+        packet,
+        SendFlags::empty(),
+        &SocketAddrV4::new(to, 0),
+    )
+    .unwrap();
 }
 
 #[test]

@@ -43,7 +43,9 @@ impl Space {
     /// A command that runs in it.
     pub(crate) fn command(&self, program: &str, arguments: &[&str]) -> Command {
         let mut command = Command::new("ip");
-        command.args(["netns", "exec", &self.0, program]).args(arguments);
+        command
+            .args(["netns", "exec", &self.0, program])
+            .args(arguments);
         command
     }
 
@@ -68,7 +70,12 @@ impl Space {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+        child
+            .stdin
+            .take()
+            .unwrap()
+            .write_all(input.as_bytes())
+            .unwrap();
         Said::of(&child.wait_with_output().unwrap())
     }
 
@@ -84,8 +91,16 @@ impl Space {
     /// `ip`, in it.
     pub(crate) fn ip(&self, line: &str) {
         let words = line.split_whitespace();
-        let output = Command::new("ip").args(["-n", &self.0]).args(words).output().unwrap();
-        assert!(output.status.success(), "ip {line}: {}", Said::of(&output).err);
+        let output = Command::new("ip")
+            .args(["-n", &self.0])
+            .args(words)
+            .output()
+            .unwrap();
+        assert!(
+            output.status.success(),
+            "ip {line}: {}",
+            Said::of(&output).err
+        );
     }
 
     /// Sets knobs, `NAME=VALUE` each.

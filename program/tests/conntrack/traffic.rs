@@ -76,10 +76,15 @@ impl Network {
         let ends = [(&self.client, 1), (&self.server, 2)];
         for (space, n) in ends {
             let router = self.router.name();
-            space.ip(&format!("link add out type veth peer name to{n} netns {router}"));
-            for (space, device, host) in [(space, "out", 2), (&self.router, &*format!("to{n}"), 1)] {
+            space.ip(&format!(
+                "link add out type veth peer name to{n} netns {router}"
+            ));
+            for (space, device, host) in [(space, "out", 2), (&self.router, &*format!("to{n}"), 1)]
+            {
                 space.ip(&format!("addr add 10.91.{n}.{host}/24 dev {device}"));
-                space.ip(&format!("addr add 2001:db8:91:{n}::{host}/64 dev {device} nodad"));
+                space.ip(&format!(
+                    "addr add 2001:db8:91:{n}::{host}/64 dev {device} nodad"
+                ));
                 space.ip(&format!("link set {device} up"));
             }
             space.ip(&format!("route add default via 10.91.{n}.1"));
@@ -112,13 +117,24 @@ impl Network {
             "listen=YES\nanonymous_enable=YES\nanon_root={folder}/ftp\nbackground=NO\n\
              seccomp_sandbox=NO\nrun_as_launching_user=YES\n"
         );
-        let (web, ftp) = (format!("{folder}/nginx.conf"), format!("{folder}/vsftpd.conf"));
+        let (web, ftp) = (
+            format!("{folder}/nginx.conf"),
+            format!("{folder}/vsftpd.conf"),
+        );
         fs::write(&web, nginx).unwrap();
         fs::write(&ftp, vsftpd).unwrap();
         let names = format!("--listen-address={SERVER}");
         self.start("nginx", &["-c", &web]);
         self.start("vsftpd", &[&ftp]);
-        let names = ["-k", "-C", "/dev/null", "-R", "--bind-interfaces", "-A/x.test/1.2.3.4", &names];
+        let names = [
+            "-k",
+            "-C",
+            "/dev/null",
+            "-R",
+            "--bind-interfaces",
+            "-A/x.test/1.2.3.4",
+            &names,
+        ];
         self.start("dnsmasq", &names);
         self.wait_for(80);
         self.wait_for(21);
@@ -126,7 +142,10 @@ impl Network {
 
     fn start(&mut self, program: &str, arguments: &[&str]) {
         let mut command = self.server.command(program, arguments);
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         self.servers.push(child.spawn().unwrap());
     }
 
@@ -135,7 +154,10 @@ impl Network {
         let end = Instant::now() + Duration::from_secs(10);
         let listens = || TcpStream::connect((SERVER, port)).is_ok();
         while !self.server.inside(listens) {
-            assert!(Instant::now() < end, "nobody listens on port {port}: is its server installed?");
+            assert!(
+                Instant::now() < end,
+                "nobody listens on port {port}: is its server installed?"
+            );
             std::thread::sleep(Duration::from_millis(50));
         }
     }
@@ -153,9 +175,12 @@ impl Network {
             assert_eq!(got, "what is served\n", "{url}");
         }
         let active = format!("ftp://{SERVER}/file");
-        self.client.must("curl", &["-sS", "--max-time", "10", "-P", "-", &active]);
+        self.client
+            .must("curl", &["-sS", "--max-time", "10", "-P", "-", &active]);
         let server = format!("@{SERVER}");
-        let name = self.client.must("dig", &["+tries=2", "+time=3", "+short", &server, "x.test"]);
+        let name = self
+            .client
+            .must("dig", &["+tries=2", "+time=3", "+short", &server, "x.test"]);
         assert_eq!(name, "1.2.3.4\n");
         for address in [SERVER, SERVER6] {
             self.client.must("ping", &["-q", "-c1", "-W3", address]);
@@ -167,7 +192,9 @@ impl Network {
     pub(crate) fn expecting(&self) -> TcpStream {
         self.client.inside(|| {
             let mut stream = TcpStream::connect((SERVER, 21)).unwrap();
-            stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+            stream
+                .set_read_timeout(Some(Duration::from_secs(10)))
+                .unwrap();
             let mut answers = BufReader::new(stream.try_clone().unwrap());
             let mut answer = String::new();
             answers.read_line(&mut answer).unwrap();
@@ -187,7 +214,10 @@ impl Network {
         let list = || self.router.must(crate::run::THEIRS, &["-L", "-o", "id"]);
         let counted = |text: &str| -> Vec<String> {
             let fields = text.split_whitespace().filter(|word| word.contains('='));
-            fields.filter(|word| !word.starts_with("delta-time=")).map(str::to_owned).collect()
+            fields
+                .filter(|word| !word.starts_with("delta-time="))
+                .map(str::to_owned)
+                .collect()
         };
         let mut before = counted(&list());
         for _ in 0..50 {

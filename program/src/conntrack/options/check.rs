@@ -139,12 +139,7 @@ fn parts(order: &Order) -> Result<(), Failure> {
             option.name(),
         )?;
     }
-    let tuple = [
-        Part::OrigSrc,
-        Part::OrigDst,
-        Part::ReplySrc,
-        Part::ReplyDst,
-    ];
+    let tuple = [Part::OrigSrc, Part::OrigDst, Part::ReplySrc, Part::ReplyDst];
     let options = tuple.map(|part| known.option(part));
     if !needs_tuple(order) || options[0].is_none() {
         return Ok(());
@@ -168,6 +163,13 @@ fn together(order: &Order) -> Result<(), Failure> {
     }
     if given.has(Opt::Kernel) && given.any(&[Opt::Ipct, Opt::Socket]) {
         return usage("cannot specify `--ipct' or `--socket' with `--kernel'");
+    }
+    let sets = matches!(
+        order.command,
+        Command::Create | Command::Add | Command::Update
+    );
+    if sets && order.status.mask != order.status.set {
+        return usage("a status bit can be set with this command, not taken away");
     }
     if order.table == TableName::Expect {
         return Ok(());

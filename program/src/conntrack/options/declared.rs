@@ -249,7 +249,7 @@ pub(crate) const OPTIONS: &[Declared] = &[
         .may("LE", ""),
     Declared::new(Opt::Zone, 'w', &["zone"], Needed("NUMBER"))
         .doc("Zone of both directions, 0 to 65535")
-        .may("LGDIAE", ""),
+        .may("LDIAE", ""),
     Declared::new(Opt::Label, 'l', &["label"], Needed("LABEL[,...]"))
         .doc("Entries that have these labels")
         .may("LGDUE", ""),

@@ -29,9 +29,13 @@ pub(crate) fn help(voice: Voice, known: Option<&'static Known>) -> String {
         "-R, --load-file FILE",
         "Carry out the commands in FILE, one a line; - is standard input",
     );
-    text.push_str("\nTables: conntrack (if none is named), expect, dying, unconfirmed\n\nOptions:\n");
+    text.push_str(
+        "\nTables: conntrack (if none is named), expect, dying, unconfirmed\n\nOptions:\n",
+    );
     for o in OPTIONS {
-        let short = o.short.map_or("    ".to_owned(), |short| format!("-{short}, "));
+        let short = o
+            .short
+            .map_or("    ".to_owned(), |short| format!("-{short}, "));
         let argument = match o.argument {
             Argument::Never => String::new(),
             Argument::Maybe(name) => format!(" [{name}]"),

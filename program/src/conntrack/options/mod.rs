@@ -19,9 +19,7 @@ use ip_conntrack::{Protocol, Tuple};
 pub(crate) use declared::{Command, Opt};
 pub(crate) use help::help;
 pub(crate) use protocol::{Known, Part};
-pub(crate) use values::{
-    Events, Family, Masked, NatTarget, Net, Output, StatusBits, bits,
-};
+pub(crate) use values::{Events, Family, Masked, NatTarget, Net, Output, StatusBits, bits};
 
 use crate::conntrack::say::{Failure, Voice, usage};
 use protocol::{PARTS, PartOption, Written};
@@ -82,7 +80,10 @@ impl Given {
 
     /// Those that are not among these.
     pub(crate) fn without(self, opts: &[Opt]) -> Given {
-        Given(opts.iter().fold(self.0, |rest, opt| rest & !(1 << *opt as u32)))
+        Given(
+            opts.iter()
+                .fold(self.0, |rest, opt| rest & !(1 << *opt as u32)),
+        )
     }
 
     /// Whether nothing was given.
@@ -296,7 +297,9 @@ impl Parser {
             Opt::Timeout => order.timeout = number(u32::MAX)?,
             Opt::Status => order.status = values::status(text)?,
             Opt::EventMask => order.events.add(text)?,
-            Opt::NatRange => crate::conntrack::say::note("WARNING: ignoring -a, deprecated option."),
+            Opt::NatRange => {
+                crate::conntrack::say::note("WARNING: ignoring -a, deprecated option.")
+            }
             Opt::Mark => order.mark = Some(values::masked(text, name)?),
             Opt::Id => order.id = number(u32::MAX)?,
             Opt::Output => order.output.add(text)?,

@@ -145,8 +145,13 @@ const KEYS: &[PartOption] = &[
     expected(Part::TupleDst, &["tuple-key-dst"], PORT, "Expected destination key"),
 ];
 
-const STATE: &[PartOption] =
-    &[part(Part::State, &["state"], Written::State, "State, by its name").rules("LGDUE", "IA")];
+const STATE: &[PartOption] = &[part(
+    Part::State,
+    &["state"],
+    Written::State,
+    "State, by its name",
+)
+.rules("LGDUE", "IA")];
 
 #[rustfmt::skip]
 const TAGS: &[PartOption] = &[
@@ -215,7 +220,12 @@ pub(crate) const KNOWN: &[Known] = &[
 
 /// A protocol by its name, in any case, or by its number; and what is known of it.
 pub(crate) fn by_name(text: &str) -> Option<(Protocol, Option<&'static Known>)> {
-    let named = |known: &&Known| known.names.iter().any(|name| name.eq_ignore_ascii_case(text));
+    let named = |known: &&Known| {
+        known
+            .names
+            .iter()
+            .any(|name| name.eq_ignore_ascii_case(text))
+    };
     if let Some(known) = KNOWN.iter().find(named) {
         return Some((known.protocol, Some(known)));
     }

@@ -99,7 +99,9 @@ impl<'a> Words<'a> {
     }
 
     fn short(&mut self) -> Result<Item, Failure> {
-        let mut letters = core::mem::take(&mut self.joined).chars().collect::<Vec<_>>();
+        let mut letters = core::mem::take(&mut self.joined)
+            .chars()
+            .collect::<Vec<_>>();
         let letter = letters.remove(0);
         let rest: String = letters.into_iter().collect();
         let Some(named) = by_letter(letter) else {
@@ -119,9 +121,8 @@ impl<'a> Words<'a> {
             Some((name, value)) => (name, Some(value.to_owned())),
             None => (long, None),
         };
-        let named = by_name(name, known).filter(|named| {
-            joined.is_none() || named.argument() != Argument::Never
-        });
+        let named = by_name(name, known)
+            .filter(|named| joined.is_none() || named.argument() != Argument::Never);
         let Some(named) = named else {
             return usage(format!("unknown option `--{long}'"));
         };
