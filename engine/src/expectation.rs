@@ -45,13 +45,11 @@ pub struct Expectation {
     pub helper: Option<String>,
 }
 
-/// Which expectation: by what it expects, or by the connection that expects.
+/// Which expectation.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct WhichExpectation {
-    /// What is expected; [`by_master`](WhichExpectation::by_master) says if it is the other.
+    /// A tuple that it expects: one that differs only where its mask leaves it open will do.
     pub tuple: Tuple,
-    /// The tuple is that of the connection that expects.
-    pub by_master: bool,
     /// The zone.
     pub zone: Zone,
     /// The id that it must have.

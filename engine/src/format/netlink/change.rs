@@ -94,7 +94,7 @@ fn read_labels(bytes: &[u8]) -> Result<u128, Refusal> {
 fn read_state(attributes: Attributes<'_>) -> Result<Option<StateChange>, Refusal> {
     for attribute in attributes {
         match attribute.number {
-            protoinfo::TCP => return Ok(Some(read_tcp(attribute.nest()))),
+            protoinfo::TCP => return read_tcp(attribute.nest()).map(Some),
             protoinfo::SCTP => return Ok(Some(read_sctp(attribute.nest()))),
             _ => {}
         }
@@ -102,7 +102,8 @@ fn read_state(attributes: Attributes<'_>) -> Result<Option<StateChange>, Refusal
     Ok(None)
 }
 
-fn read_tcp(attributes: Attributes<'_>) -> StateChange {
+/// Flags are two bytes, the second one the mask.
+fn read_tcp(attributes: Attributes<'_>) -> Result<StateChange, Refusal> {
     let (mut state, mut window_scales, mut flags) = (None, [None; 2], [None; 2]);
     for attribute in attributes {
         let masked = match attribute.value {
@@ -116,16 +117,16 @@ fn read_tcp(attributes: Attributes<'_>) -> StateChange {
             1 => state = attribute.u8(),
             2 => window_scales[0] = attribute.u8(),
             3 => window_scales[1] = attribute.u8(),
-            4 => flags[0] = masked,
-            5 => flags[1] = masked,
+            4 => flags[0] = Some(masked.ok_or(Refusal::OutOfRange)?),
+            5 => flags[1] = Some(masked.ok_or(Refusal::OutOfRange)?),
             _ => {}
         }
     }
-    StateChange::Tcp {
+    Ok(StateChange::Tcp {
         state,
         window_scales,
         flags,
-    }
+    })
 }
 
 fn read_sctp(attributes: Attributes<'_>) -> StateChange {

@@ -133,15 +133,14 @@ fn put_as(out: &mut Vec<u8>, kind: u16, origin: Origin, flags: u16, expectation:
     });
 }
 
-/// The expectation that a request is about, if it is about one: by what is expected, or else by who expects.
+/// The expectation that a request is about, if it is about one.
 pub(super) fn which(attributes: Attributes<'_>) -> Result<Option<WhichExpectation>, Refusal> {
     let reading = Reading::of(attributes);
-    let Some(parts) = reading.tuple.or(reading.master) else {
+    let Some(parts) = reading.tuple else {
         return Ok(None);
     };
     Ok(Some(WhichExpectation {
         tuple: parts.whole().ok_or(Refusal::Invalid)?,
-        by_master: reading.tuple.is_none(),
         zone: Zone::both(reading.zone),
         id: reading.id,
     }))
@@ -171,13 +170,9 @@ pub(super) fn read_new(attributes: Attributes<'_>) -> Result<NewExpectation, Ref
 }
 
 pub(super) fn write_which(out: &mut Vec<u8>, head: Head, which: &WhichExpectation) {
-    let number = match which.by_master {
-        true => expect::MASTER,
-        false => expect::TUPLE,
-    };
     let family = number_of(Some(Family::of(&which.tuple)));
     netfilter(out, head, family, 0, |body| {
-        put(body, number, &which.tuple, None);
+        put(body, expect::TUPLE, &which.tuple, None);
         which.id.inspect(|id| body.u32(expect::ID, *id));
         zone(body, which.zone);
     });

@@ -35,9 +35,16 @@ pub(super) fn read(message: &Message<'_>) -> Result<Filter, Refusal> {
     Ok(filter)
 }
 
-/// Reads the filter of a flush: the family counts only in requests of version 1 and later.
+/// Reads the filter of a flush: the family counts only in requests of version 1 and later, and tuples do not
+/// count at all.
 pub(super) fn read_flush(message: &Message<'_>) -> Result<Filter, Refusal> {
     let mut filter = read_attributes(message.attributes())?;
+    if message
+        .attributes()
+        .any(|attribute| attribute.number == entry::FILTER)
+    {
+        return Err(Refusal::Invalid);
+    }
     let (_, version, _) = message.family_header();
     if version > 0 {
         filter.family = family_of(message)?;
@@ -65,13 +72,14 @@ fn read_attributes(attributes: Attributes<'_>) -> Result<Filter, Refusal> {
         value,
         mask: mark_mask.unwrap_or(u32::MAX),
     });
-    filter.status = match (status, status_mask.unwrap_or(0)) {
-        (None, _) => None,
-        (Some(_), 0) => return Err(Refusal::Invalid),
-        (Some(value), mask) => Some(Masked {
+    // Without a mask, all bits that are set have to be set.
+    filter.status = match (status, status_mask.or(status)) {
+        (Some(_), Some(0)) => return Err(Refusal::Invalid),
+        (Some(value), Some(mask)) => Some(Masked {
             value: value as u16,
             mask: mask as u16,
         }),
+        _ => None,
     };
     if let Some([original, reply]) = bits {
         let tuples = Tuples::read(attributes);

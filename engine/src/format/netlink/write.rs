@@ -49,7 +49,7 @@ pub(super) fn message(out: &mut Vec<u8>, head: Head, fill: impl FnOnce(&mut Body
     if let Some(place) = out.get_mut(start..start + 4) {
         place.copy_from_slice(&len.to_ne_bytes());
     }
-    out.resize(out.len().next_multiple_of(4), 0);
+    out.resize(start + (len as usize).next_multiple_of(4), 0);
 }
 
 /// Appends a message with netfilter's header, whose attributes are what `fill` puts in.
@@ -108,12 +108,13 @@ impl Body<'_> {
     pub(super) fn text(&mut self, number: u16, text: &str) {
         let text = text.as_bytes();
         let text = text.get(..LONGEST_TEXT).unwrap_or(text);
+        let start = self.0.len();
         let len = (4 + text.len() + 1) as u16;
         self.0.extend_from_slice(&len.to_ne_bytes());
         self.0.extend_from_slice(&number.to_ne_bytes());
         self.0.extend_from_slice(text);
-        self.0.push(0);
-        self.0.resize(self.0.len().next_multiple_of(4), 0);
+        self.0
+            .resize(start + usize::from(len).next_multiple_of(4), 0);
     }
 
     /// An attribute of attributes.
