@@ -9,10 +9,13 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod conntrack;
 mod counters;
 #[cfg(target_os = "linux")]
 mod daemon;
 mod knobs;
+mod local_time;
 mod often;
 mod replay;
 mod seed;
@@ -23,6 +26,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        if let Some(voice) = conntrack::voice(&arguments) {
+            return conntrack::run(&arguments, voice);
+        }
+    }
     match cli::Cli::parse().command {
         cli::Command::Replay(arguments) => replay(&arguments),
         #[cfg(target_os = "linux")]
