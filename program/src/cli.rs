@@ -21,6 +21,13 @@ pub(crate) enum Command {
     /// Run the daemon: a tracker that stays, with a control socket
     #[cfg(target_os = "linux")]
     Run(crate::daemon::Run),
+    /// Show and set the knobs of the running daemon
+    #[cfg(target_os = "linux")]
+    Sysctl(crate::sysctl::Sysctl),
+    /// Write manual pages, shell completions and the sample configuration
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Generate(crate::generate::Generate),
 }
 
 #[derive(Debug, Args)]

@@ -14,11 +14,15 @@ mod conntrack;
 mod counters;
 #[cfg(target_os = "linux")]
 mod daemon;
+#[cfg(target_os = "linux")]
+mod generate;
 mod knobs;
 mod local_time;
 mod often;
 mod replay;
 mod seed;
+#[cfg(target_os = "linux")]
+mod sysctl;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -37,6 +41,16 @@ fn main() -> ExitCode {
         cli::Command::Replay(arguments) => replay(&arguments),
         #[cfg(target_os = "linux")]
         cli::Command::Run(arguments) => daemon::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Sysctl(arguments) => sysctl::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Generate(arguments) => match generate::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(format_args!("{error}"));
+                ExitCode::FAILURE
+            }
+        },
     }
 }
 

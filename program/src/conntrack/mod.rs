@@ -37,14 +37,15 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) use say::Voice;
+pub(crate) use options::{Whose, words};
+pub(crate) use say::{Failure, Voice};
+pub(crate) use table::{Outcome, Table};
 
 use change::Tables;
 use filter::Filter;
 use labels::LabelNames;
 use options::{Command, Order, TableName};
 use output::Printer;
-use say::Failure;
 
 /// Whether a command line is conntrack(8)'s: by the name that the program was called by, or because it
 /// begins with an option.
@@ -56,6 +57,11 @@ pub(crate) fn voice(arguments: &[OsString]) -> Option<Voice> {
     let first = arguments.get(1)?.to_str()?;
     let is_ours = arguments.len() == 2 && matches!(first, "-h" | "--help");
     (first.starts_with('-') && !is_ours).then_some(Voice::Ipct)
+}
+
+/// The help, as `ipct -h` prints it.
+pub(crate) fn help() -> String {
+    options::help(Voice::Ipct, None)
 }
 
 /// Carries out a command line; `arguments` begin with the program's name.

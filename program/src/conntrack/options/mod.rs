@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use ip_conntrack::{Protocol, Tuple};
 
-pub(crate) use declared::{Command, Opt};
+pub(crate) use declared::{Command, Opt, words};
 pub(crate) use help::help;
 pub(crate) use protocol::{Known, Part};
 pub(crate) use values::{Events, Family, Masked, NatTarget, Net, Output, StatusBits, bits};
