@@ -88,7 +88,7 @@ impl Conntrack {
         slots.map(|slot| self.table.slab[slot].deadline)
     }
 
-    fn is_alive(&self, slot: u32) -> bool {
+    pub(crate) fn is_alive(&self, slot: u32) -> bool {
         let entry = self.table.slab.get(slot);
         entry.is_some_and(|entry| entry.deadline > self.now)
     }
