@@ -45,6 +45,13 @@ impl Conntrack {
     /// An entry with something in the extras goes.
     #[inline(never)]
     pub(crate) fn leave_family(&mut self, slot: u32) {
+        if self
+            .table
+            .extra(slot)
+            .is_some_and(|extra| extra.expects > 0)
+        {
+            self.end_expectations_of(&self.master(slot));
+        }
         let Some(master) = self.table.extra(slot).and_then(|extra| extra.master) else {
             return;
         };

@@ -45,6 +45,8 @@ pub(crate) struct Extra {
     pub(crate) master: Option<Master>,
     /// How many that it expected are there.
     pub(crate) children: u32,
+    /// How many it still expects.
+    pub(crate) expects: u32,
 }
 
 /// The connection that expected another. It may have ended since.

@@ -181,6 +181,7 @@ impl Conntrack {
             self.stats.events_lost += self.events.len().saturating_sub(capacity) as u64;
         }
         self.events.truncate(capacity);
+        self.expect_events.truncate(capacity);
     }
 
     /// The oldest event that was not read yet.
