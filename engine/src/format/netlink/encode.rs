@@ -2,7 +2,7 @@
 //!
 //! | message | attributes |
 //! |---|---|
-//! | answer | tuples, zone, status, mark, secctx, id, use, timeout, protoinfo, counters, timestamp, help, master, labels |
+//! | answer | tuples, zone, status, mark, secctx, id, use, master, timeout, protoinfo, counters, timestamp, help, labels |
 //! | NEW, UPDATE | tuples, zone, id, status, timeout, \[protoinfo\], \[help\], \[secctx\], \[labels\], \[master\], \[mark\], \[time\] |
 //! | DESTROY | tuples, zone, id, status, \[timeout\], counters, timestamp, protoinfo's state, \[mark\], \[time\] |
 //!
@@ -35,12 +35,12 @@ pub fn put_entry(out: &mut Vec<u8>, origin: Origin, flags: u16, connection: &Con
         secctx(body, connection);
         body.u32(entry::ID, connection.id);
         body.u32(entry::USE, connection.uses);
+        master(body, connection);
         timeout(body, connection.timeout);
         protocol_state(body, &connection.state, true);
         counters(body, connection.counters);
         timestamp(body, connection);
         helper(body, connection);
-        master(body, connection);
         if connection.labels != 0 {
             body.raw(entry::LABELS, labels_bytes(connection.labels));
         }
@@ -113,7 +113,7 @@ fn end(body: &mut Body<'_>, connection: &Connection, cause: Cause) {
     protocol_state(body, &connection.state, false);
 }
 
-fn tuples(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn tuples(body: &mut Body<'_>, connection: &Connection) {
     let zone = connection.zone;
     let only = |applies| (zone.id != 0 && zone.applies == applies).then_some(zone.id);
     let (original, reply) = (&connection.original, &connection.reply);
@@ -135,7 +135,7 @@ fn timeout(body: &mut Body<'_>, secs: Option<u64>) {
     }
 }
 
-pub(super) fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
+fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
     match state {
         State::Tcp { state, sides } => body.nest(entry::PROTOINFO, |info| {
             info.nest(protoinfo::TCP, |tcp| {
@@ -161,7 +161,7 @@ pub(super) fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
     }
 }
 
-fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
+pub(super) fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
     let Some([original, reply]) = counters else {
         return;
     };
@@ -176,7 +176,7 @@ fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
     }
 }
 
-fn timestamp(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn timestamp(body: &mut Body<'_>, connection: &Connection) {
     let Some(start) = connection.start else {
         return;
     };
@@ -200,7 +200,7 @@ pub(super) fn helper(body: &mut Body<'_>, connection: &Connection) {
     }
 }
 
-fn master(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn master(body: &mut Body<'_>, connection: &Connection) {
     if let Some(master) = &connection.master {
         put(body, entry::TUPLE_MASTER, master, None);
     }
