@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 /// Writes a capture of `flows` datagrams, each of a flow of its own, a microsecond apart.
-pub fn write_flows(path: &Path, flows: u32) {
+pub(crate) fn write_flows(path: &Path, flows: u32) {
     let mut bytes = Vec::new();
     bytes.extend_from_slice(&0xa1b2_c3d4_u32.to_le_bytes());
     bytes.extend_from_slice(&[2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

@@ -13,7 +13,7 @@ fn entries(bench: &Bench) -> (Vec<String>, Vec<i64>) {
         .lines()
         .map(|line| {
             let mut words: Vec<_> = line.split_whitespace().collect();
-            let timer = words.remove(4).parse().unwrap();
+            let timer: i64 = words.remove(4).parse().unwrap();
             words.retain(|word| !word.starts_with("delta-time="));
             (words.join(" "), timer)
         })
@@ -41,7 +41,6 @@ fn entries_come_back_with_what_was_left_of_their_time_to_any_number_of_workers()
             // No time went by between; a busy machine may need some.
             assert!((0..3).contains(&(before - after)), "{before} became {after}");
         }
-        daemon.child.id();
         // It is not saved again, so the second one has the same file.
         drop(daemon);
     }

@@ -77,8 +77,11 @@ fn an_entry_that_lives_is_listed_once_while_others_come_and_go() {
         let filter = Filter::default();
         send(&mut stream, 1, Ask::List { list: List::Table, filter, zero: false });
         let mut ids = Vec::new();
-        let each = |message: &_| ids.push(Entry::read(message).unwrap().connection.id);
-        receive(&mut stream, each, |answer| matches!(answer, Answer::Done(0)));
+        receive(
+            &mut stream,
+            |message| ids.push(Entry::read(message).unwrap().connection.id),
+            |answer| matches!(answer, Answer::Done(0)),
+        );
         assert_eq!(ids.len(), 60_000);
         ids.sort_unstable();
         ids.dedup();
