@@ -32,7 +32,10 @@ pub(crate) fn has_fuse(what: &str) -> bool {
 
 /// Whether a program is there.
 pub(crate) fn has(program: &str, what: &str) -> bool {
-    let found = Command::new("sh").args(["-c", &format!("command -v {program}")]).output().unwrap();
+    let found = Command::new("sh")
+        .args(["-c", &format!("command -v {program}")])
+        .output()
+        .unwrap();
     may(found.status.success(), what, program)
 }
 
@@ -101,24 +104,52 @@ impl Bench {
         let _ = fs::remove_file(&place);
         let notify = UnixDatagram::bind(&place).unwrap();
         fs::set_permissions(&place, fs::Permissions::from_mode(0o777)).unwrap();
-        notify.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+        notify
+            .set_read_timeout(Some(Duration::from_millis(100)))
+            .unwrap();
         let log = fs::File::create(self.path("log")).unwrap();
-        let child = command.env("NOTIFY_SOCKET", &place).stderr(log).spawn().unwrap();
-        let mut daemon = Daemon { bench: self, child, notify };
+        let child = command
+            .env("NOTIFY_SOCKET", &place)
+            .stderr(log)
+            .spawn()
+            .unwrap();
+        let mut daemon = Daemon {
+            bench: self,
+            child,
+            notify,
+        };
         daemon.told("READY=1");
         daemon
     }
 
     /// Starts a daemon that is to fail. => its status and what it says.
     pub(crate) fn fails(&self, arguments: &[&str]) -> (Option<i32>, String) {
-        let output = self.command(arguments).stderr(Stdio::piped()).output().unwrap();
-        (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        let output = self
+            .command(arguments)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        (
+            output.status.code(),
+            String::from_utf8(output.stderr).unwrap(),
+        )
     }
 
     /// Asks the daemon with the program.
     pub(crate) fn ipct(&self, arguments: &[&str]) -> Output {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ipct"));
-        command.args(arguments).arg("--socket").arg(self.path("control.sock"));
+        let socket = [
+            "--socket".into(),
+            self.path("control.sock").into_os_string(),
+        ];
+        // A verb comes first, and -R last.
+        match arguments
+            .first()
+            .is_some_and(|first| first.starts_with('-'))
+        {
+            true => command.args(socket).args(arguments),
+            false => command.args(arguments).args(socket),
+        };
         command.output().unwrap()
     }
 
@@ -158,7 +189,11 @@ impl Daemon<'_> {
                 return all;
             }
             let ended = self.child.try_wait().unwrap();
-            assert!(ended.is_none(), "{what}: it ended with {ended:?}: {}", self.log());
+            assert!(
+                ended.is_none(),
+                "{what}: it ended with {ended:?}: {}",
+                self.log()
+            );
             assert!(begun.elapsed() < PATIENCE, "{what}: it told only {all:?}");
         }
     }
@@ -173,7 +208,9 @@ impl Daemon<'_> {
     }
 
     pub(crate) fn signal(&self, name: &str) {
-        let kill = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
+        let kill = Command::new("kill")
+            .args(["-s", name, &self.child.id().to_string()])
+            .status();
         assert!(kill.unwrap().success());
     }
 
@@ -199,7 +236,11 @@ impl Drop for Daemon<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
         let proc = self.bench.path("proc");
-        let _ = Command::new("umount").arg("-l").arg(proc).stderr(Stdio::null()).status();
+        let _ = Command::new("umount")
+            .arg("-l")
+            .arg(proc)
+            .stderr(Stdio::null())
+            .status();
     }
 }
 
@@ -207,7 +248,12 @@ impl Drop for Daemon<'_> {
 pub(crate) fn send(stream: &mut UnixStream, sequence: u32, ask: Ask) {
     let origin = Origin { sequence, port: 0 };
     let mut bytes = Vec::new();
-    Request { origin, ack: true, ask }.write(&mut bytes);
+    Request {
+        origin,
+        ack: true,
+        ask,
+    }
+    .write(&mut bytes);
     stream.write_all(&bytes).unwrap();
 }
 

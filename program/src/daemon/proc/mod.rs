@@ -24,9 +24,10 @@ use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, Session, SessionACL, WriteFlags,
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
+    Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, ReplyAttr, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, Session, SessionACL,
+    WriteFlags,
 };
 use tracing::warn;
 
@@ -76,7 +77,10 @@ impl Files {
         let files = Proc::new(tracker, Arc::clone(&closed));
         let session = Session::new(files, directory, &config);
         let session = session.and_then(Session::spawn).map_err(|error| {
-            format!("{}: the files of /proc cannot be mounted: {error}", directory.display())
+            format!(
+                "{}: the files of /proc cannot be mounted: {error}",
+                directory.display()
+            )
         })?;
         Ok(Files {
             directory: directory.to_owned(),
@@ -88,11 +92,17 @@ impl Files {
     /// Takes them away. Who has a file open, or another mount namespace that has a copy of the mount, keeps
     /// the file system alive for itself; nobody waits for that, and it answers nothing any more.
     pub(crate) fn unmount(self) {
-        let Files { directory, session, closed } = self;
+        let Files {
+            directory,
+            session,
+            closed,
+        } = self;
         closed.store(true, Relaxed);
         let (sender, ended) = channel();
         let end = move || sender.send(session.umount_and_join());
-        let waits = thread::Builder::new().name("unmounts".to_owned()).spawn(end);
+        let waits = thread::Builder::new()
+            .name("unmounts".to_owned())
+            .spawn(end);
         let refused = match waits.map(|_| ended.recv_timeout(LONGEST_END)) {
             Ok(Ok(Ok(()))) | Ok(Err(_)) => return,
             Ok(Ok(Err(error))) | Err(error) => error,
@@ -148,7 +158,11 @@ impl Proc {
             mtime: self.born,
             ctime: self.born,
             crtime: self.born,
-            kind: if is_directory { FileType::Directory } else { FileType::RegularFile },
+            kind: if is_directory {
+                FileType::Directory
+            } else {
+                FileType::RegularFile
+            },
             perm: node.mode,
             nlink: 1,
             uid: rustix::process::geteuid().as_raw(),
@@ -178,12 +192,19 @@ impl Proc {
         Ok(handle)
     }
 
-    fn try_read(&self, inode: INodeNo, handle: FileHandle, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
+    fn try_read(
+        &self,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+    ) -> Result<Vec<u8>, Errno> {
         self.node(inode)?;
         let open = self.open_files().get(&handle.0).cloned();
         let open = open.ok_or(Errno::EBADF)?;
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.read(&self.tracker, offset, size as usize).map_err(|_| Errno::EIO)
+        open.read(&self.tracker, offset, size as usize)
+            .map_err(|_| Errno::EIO)
     }
 
     fn try_write(&self, inode: INodeNo, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
@@ -211,7 +232,9 @@ const fn number_of(inode: INodeNo) -> usize {
 
 impl Filesystem for Proc {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = name.to_str().and_then(|name| self.tree.find(number_of(parent), name));
+        let found = name
+            .to_str()
+            .and_then(|name| self.tree.find(number_of(parent), name));
         match found.and_then(|number| Some((number, self.tree.node(number)?))) {
             Some((number, node)) => {
                 reply.entry(&FOR_EVER, &self.attributes(number, node), Generation(0));
@@ -268,7 +291,8 @@ impl Filesystem for Proc {
         let Some(node) = self.tree.node(number) else {
             return reply.error(Errno::ENOENT);
         };
-        let own = [(number, "."), (node.parent, "..")].map(|(n, name)| (n, name, FileType::Directory));
+        let own =
+            [(number, "."), (node.parent, "..")].map(|(n, name)| (n, name, FileType::Directory));
         let files = self.tree.files(number).map(|(n, node)| match node.content {
             Content::Directory => (n, node.name.as_str(), FileType::Directory),
             _ => (n, node.name.as_str(), FileType::RegularFile),

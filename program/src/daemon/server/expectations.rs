@@ -17,18 +17,23 @@ impl Client<'_> {
         origin: Origin,
         family: Option<Family>,
     ) -> io::Result<Result<End, No>> {
-        let filtered = if family.is_some() { flag::DUMP_FILTERED } else { 0 };
+        let filtered = if family.is_some() {
+            flag::DUMP_FILTERED
+        } else {
+            0
+        };
         let flags = flag::MULTI | filtered;
         let mut walk = Walk::default();
         loop {
             let mut out = std::mem::take(&mut self.out);
             let step = walk.step(&self.shared.tracker, move |shard, cursor| {
                 let conntrack = &shard.conntrack;
-                let next = conntrack.expectations_from(cursor, EXPECTATIONS_AT_ONCE, |expectation| {
-                    if family.is_none_or(|family| family == Family::of(&expectation.tuple)) {
-                        put_expectation(&mut out, origin, flags, &expectation);
-                    }
-                });
+                let next =
+                    conntrack.expectations_from(cursor, EXPECTATIONS_AT_ONCE, |expectation| {
+                        if family.is_none_or(|family| family == Family::of(&expectation.tuple)) {
+                            put_expectation(&mut out, origin, flags, &expectation);
+                        }
+                    });
                 (out, next)
             });
             match step {
@@ -64,7 +69,9 @@ impl Client<'_> {
         let place = new.master.unwrap_or(new.tuple);
         self.shared.tracker.with(&place, move |shard| {
             let now = shard.conntrack.now();
-            shard.conntrack.create_expectation(&new, create, exclusive, now)?;
+            shard
+                .conntrack
+                .create_expectation(&new, create, exclusive, now)?;
             shard.tell_by(by);
             Ok(())
         })?;
