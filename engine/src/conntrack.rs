@@ -197,10 +197,7 @@ impl Conntrack {
                 return verdict;
             }
         }
-        match self.open(zone, packet, probe, now) {
-            Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
-            Err(reason) => self.refuse(reason),
-        }
+        self.open_at_once(zone, packet, probe, now)
     }
 
     /// Counts a frame in which [`Packet::parse`] found nothing to track.

@@ -15,6 +15,7 @@
 //! *An entry past its deadline* is still here until the wheel gets to it; whoever finds it must look
 //! at the deadline and treat it as gone.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
@@ -204,10 +205,10 @@ impl Table {
     /// Puts in an entry that is not there; `hash` is its key's.
     pub(crate) fn insert(
         &mut self,
-        mut entry: Entry,
-        key: Key,
+        entry: &mut Entry,
+        key: &Key,
         hash: u64,
-        extra: Option<Extra>,
+        extra: Option<Box<Extra>>,
         now: Time,
     ) -> Result<u32, Full> {
         if self.keys >= self.index.buckets() * ENTRIES_PER_BUCKET {
@@ -237,7 +238,7 @@ impl Table {
             self.slab.set_wide(slot, wide);
         }
         if let Some(extra) = extra {
-            self.extras.insert(slot, extra);
+            self.extras.insert(slot, *extra);
         }
         self.wheel.insert(&mut self.slab, slot);
         self.len += 1;
