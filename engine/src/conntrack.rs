@@ -456,9 +456,17 @@ impl Conntrack {
         self.share.spare(self.table.len());
     }
 
+    #[inline(always)]
     pub(crate) fn emit(&mut self, kind: EventKind, changes: Changes, slot: u32) {
+        if self.event_capacity > 0 {
+            self.queue_event(kind, changes, slot);
+        }
+    }
+
+    #[inline(never)]
+    fn queue_event(&mut self, kind: EventKind, changes: Changes, slot: u32) {
         let entry = &self.table.slab[slot];
-        if self.event_capacity == 0 || !entry.has(Entry::EVENTS) {
+        if !entry.has(Entry::EVENTS) {
             return;
         }
         if self.events.len() >= self.event_capacity {

@@ -160,6 +160,13 @@ impl Slab {
         }
     }
 
+    /// Asks memory for what changes beside the entry when its slot is filled again.
+    pub(crate) fn expect_refill(&self, slot: u32) {
+        if let Some(beside) = self.beside.get(slot as usize / CHUNK) {
+            prefetch::line(&beside.generations, slot as usize % CHUNK);
+        }
+    }
+
     /// A number by which an entry differs from those that were in its slot before.
     pub(crate) fn generation(&self, slot: u32) -> u16 {
         self.beside[slot as usize / CHUNK].generations[slot as usize % CHUNK]

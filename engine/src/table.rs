@@ -22,7 +22,7 @@ use alloc::vec::Vec;
 
 use crate::connection::{Connection, Status};
 use crate::entry::Entry;
-use crate::evict::Victims;
+use crate::evict::{Hashed, Victim, Victims};
 use crate::hash::{Hasher, Key, Probe};
 use crate::index::{Full, Glance, Index};
 use crate::sizes::{self, ENTRIES_PER_BUCKET, MOVED_AT_ONCE};
@@ -30,6 +30,21 @@ use crate::slab::Slab;
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
+
+/// Asks memory for what the removal of an entry, and another one in its place, change beside it.
+#[inline(always)]
+fn expect_removal(victim: &mut Victim, slab: &Slab, hasher: &Hasher, index: &Index) {
+    let Some(entry) = slab.get(victim.slot) else {
+        return;
+    };
+    let (ends, parts) = (entry.ends, entry.parts);
+    let hash = hasher.words(ends, parts);
+    victim.hashed = Hashed { ends, parts, hash };
+    index.expect(index.home(hash));
+    slab.expect(entry.prev);
+    slab.expect(entry.next);
+    slab.expect_refill(victim.slot);
+}
 
 /// What only few entries have.
 #[derive(Clone, Debug, Default)]
@@ -62,6 +77,8 @@ pub(crate) struct Table {
     wheel: Wheel,
     unanswered: Victims,
     unassured: Victims,
+    /// The key of the latest victim.
+    hashed: Hashed,
     extras: BTreeMap<u32, Extra>,
     /// Entries for which a new index had no place.
     homeless: Vec<u32>,
@@ -81,6 +98,7 @@ impl Table {
             wheel: Wheel::new(),
             unanswered: Victims::default(),
             unassured: Victims::default(),
+            hashed: Hashed::default(),
             extras: BTreeMap::new(),
             homeless: Vec::new(),
             len: 0,
@@ -285,7 +303,11 @@ impl Table {
 
     /// While the index is being moved, a key may be in both.
     fn remove_key(&mut self, slot: u32, key: Key) {
-        let hash = self.hash_of(key);
+        let known = self.hashed;
+        let hash = match (known.ends, known.parts) == (key.ends, key.parts) {
+            true => known.hash,
+            false => self.hash_of(key),
+        };
         self.index.remove(hash, slot);
         if let Some((old, _)) = &mut self.old_index {
             old.remove(hash, slot);
@@ -350,26 +372,15 @@ impl Table {
             true => &mut self.unassured,
             false => &mut self.unanswered,
         };
-        let victim = victims.next();
-        let (last, soon) = (victims.after(2 * SOON), victims.after(SOON));
-        if let Some(last) = last {
-            self.slab.expect(last);
+        let victim = victims.next()?;
+        if let Some(last) = victims.after(2 * SOON) {
+            self.slab.expect(last.slot);
         }
-        if let Some(soon) = soon {
-            self.expect_removal(soon);
+        if let Some(soon) = victims.after(SOON) {
+            expect_removal(soon, &self.slab, &self.hasher, &self.index);
         }
-        victim
-    }
-
-    /// Asks memory for what the removal of an entry changes beside it.
-    fn expect_removal(&self, slot: u32) {
-        let Some(entry) = self.slab.get(slot) else {
-            return;
-        };
-        self.index
-            .expect(self.index.home(self.hasher.words(entry.ends, entry.parts)));
-        self.slab.expect(entry.prev);
-        self.slab.expect(entry.next);
+        self.hashed = victim.hashed;
+        Some(victim.slot)
     }
 
     pub(crate) fn has_victim(&self) -> bool {
