@@ -34,15 +34,19 @@ const COLLECTED_WHEN_FULL: usize = 64;
 /// A new connection before its first packet was let through. Dropping it leaves no trace.
 #[derive(Debug)]
 pub struct Unconfirmed {
-    entry: Entry,
-    probe: Probe,
-    timeout: i32,
+    pub(crate) entry: Entry,
+    pub(crate) probe: Probe,
+    pub(crate) timeout: i32,
     /// What only few have, so that the others need not carry it about.
-    extra: Option<Box<Extra>>,
-    changes: Changes,
+    pub(crate) extra: Option<Box<Extra>>,
+    pub(crate) changes: Changes,
 }
 
 impl Unconfirmed {
+    pub(crate) fn zone(&self) -> Zone {
+        zone_of(&self.probe, self.extra.as_deref())
+    }
+
     /// Sets the connection's mark.
     pub fn set_mark(&mut self, mark: u32) {
         self.entry.mark = mark;
@@ -111,7 +115,9 @@ impl Conntrack {
         }
         let mut entry = self.blank(probe, packet.protocol, now);
         match self.begin_entry(&mut entry, packet, now) {
-            Ok((timeout, changes)) => self.put_in(&mut entry, probe, timeout, changes, None, now),
+            Ok((timeout, changes)) => {
+                self.confirm_entry(&mut entry, probe, timeout, changes, None, now)
+            }
             Err(reason) => self.refuse(reason),
         }
     }
@@ -146,7 +152,7 @@ impl Conntrack {
     }
 
     #[inline(always)]
-    fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
+    pub(crate) fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
         let mut bits = 0;
         if probe.flipped {
             bits |= Entry::FLIPPED;
@@ -200,7 +206,7 @@ impl Conntrack {
     }
 
     /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
-    fn is_full(&mut self) -> bool {
+    pub(crate) fn is_full(&mut self) -> bool {
         if self.has_place() {
             return false;
         }
@@ -221,10 +227,7 @@ impl Conntrack {
     /// repetition will find the other.
     pub fn confirm(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let now = self.tick(now);
-        let (zone, probe) = (
-            zone_of(&unconfirmed.probe, unconfirmed.extra.as_deref()),
-            unconfirmed.probe,
-        );
+        let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
         if let Some((slot, _)) = self.find_alive(now, |table| table.find_in(zone, &probe)) {
             return self.clash(slot, &unconfirmed);
         }
@@ -240,11 +243,11 @@ impl Conntrack {
             extra,
             changes,
         } = unconfirmed;
-        self.put_in(&mut entry, &probe, timeout, changes, extra, now)
+        self.confirm_entry(&mut entry, &probe, timeout, changes, extra, now)
     }
 
     #[inline(always)]
-    fn put_in(
+    fn confirm_entry(
         &mut self,
         entry: &mut Entry,
         probe: &Probe,
@@ -262,6 +265,31 @@ impl Conntrack {
             };
             self.remove(victim, Cause::EarlyDrop);
         }
+        self.insert_entry(entry, probe, timeout, changes, extra, now)
+    }
+
+    /// Puts in a connection for which there is room, and which no other is in the way of.
+    pub(crate) fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
+        let Unconfirmed {
+            mut entry,
+            probe,
+            timeout,
+            extra,
+            changes,
+        } = unconfirmed;
+        self.insert_entry(&mut entry, &probe, timeout, changes, extra, now)
+    }
+
+    #[inline(always)]
+    fn insert_entry(
+        &mut self,
+        entry: &mut Entry,
+        probe: &Probe,
+        timeout: i32,
+        changes: Changes,
+        extra: Option<Box<Extra>>,
+        now: Time,
+    ) -> Verdict {
         entry.deadline = now.plus_timeout(timeout);
         entry.set(Status::CONFIRMED);
         let class = class_of(entry.status, Direction::Original);
@@ -276,6 +304,9 @@ impl Conntrack {
         let start = self.config.flag(Knob::Timestamp).then_some(now);
         self.table.slab.set_start(slot, start);
         self.stats.confirmed += 1;
+        if self.table.slab[slot].has(Entry::EXTRA) {
+            self.join_family(slot);
+        }
         verdict.connection = Some(self.handle(slot));
         self.emit(EventKind::New, changes, slot);
         verdict
@@ -284,7 +315,7 @@ impl Conntrack {
     /// Whether the answers to a new connection would be taken for those of another. That takes a
     /// connection whose reply tuple is not the mirror image of its original one.
     #[inline(always)]
-    fn reply_is_taken(&mut self, probe: &Probe, extra: Option<&Extra>) -> bool {
+    pub(crate) fn reply_is_taken(&mut self, probe: &Probe, extra: Option<&Extra>) -> bool {
         if extra.is_none() && !self.table.has_extras() {
             return false;
         }

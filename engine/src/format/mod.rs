@@ -9,7 +9,8 @@
 //! - [`mod@line`]: the `/proc` files of old and new kernels, `conntrack -L` and `conntrack -E`;
 //! - [`xml`]: `-o xml`;
 //! - [`json`]: one object a line, for `jq`;
-//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files.
+//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files;
+//! - [`netlink`]: no text, but ctnetlink's messages, both ways.
 //!
 //! Rules for all of them:
 //!
@@ -26,6 +27,7 @@ mod attributes;
 mod date;
 pub mod json;
 pub mod line;
+pub mod netlink;
 mod put;
 pub mod stats;
 pub mod xml;
