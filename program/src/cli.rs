@@ -18,6 +18,16 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run captures through a fresh tracker on the capture's own clock, and print the table
     Replay(Replay),
+    /// Run the daemon: a tracker that stays, with a control socket
+    #[cfg(target_os = "linux")]
+    Run(crate::daemon::Run),
+    /// Show and set the knobs of the running daemon
+    #[cfg(target_os = "linux")]
+    Sysctl(crate::sysctl::Sysctl),
+    /// Write manual pages, shell completions and the sample configuration
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Generate(crate::generate::Generate),
 }
 
 #[derive(Debug, Args)]
@@ -123,7 +133,7 @@ pub(crate) struct Setting {
     pub(crate) value: String,
 }
 
-fn setting(text: &str) -> Result<Setting, String> {
+pub(crate) fn setting(text: &str) -> Result<Setting, String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err("accepts NAME=VALUE, as in nf_conntrack_checksum=0".to_owned());
     };

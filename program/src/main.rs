@@ -9,7 +9,20 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod conntrack;
+mod counters;
+#[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
+mod generate;
+mod knobs;
+mod local_time;
+mod often;
 mod replay;
+mod seed;
+#[cfg(target_os = "linux")]
+mod sysctl;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -17,9 +30,32 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = cli::Cli::parse();
-    let cli::Command::Replay(arguments) = cli.command;
-    match replay::run(&arguments) {
+    #[cfg(target_os = "linux")]
+    {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        if let Some(voice) = conntrack::voice(&arguments) {
+            return conntrack::run(&arguments, voice);
+        }
+    }
+    match cli::Cli::parse().command {
+        cli::Command::Replay(arguments) => replay(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Run(arguments) => daemon::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Sysctl(arguments) => sysctl::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Generate(arguments) => match generate::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(format_args!("{error}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+fn replay(arguments: &cli::Replay) -> ExitCode {
+    match replay::run(arguments) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

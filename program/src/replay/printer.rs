@@ -2,11 +2,12 @@
 
 use std::io::{self, StdoutLock, Write};
 
-use ip_conntrack::format::stats::CpuStats;
 use ip_conntrack::format::{Options, json, line, stats, xml};
 use ip_conntrack::{Action, Class, Connection, Conntrack, Event, Kind, Reason, Verdict};
 
 use crate::cli::{Format, Output, Replay};
+use crate::counters;
+use crate::local_time::utc_offset;
 
 /// Bytes gathered before they are written.
 const CHUNK: usize = 1 << 16;
@@ -110,39 +111,10 @@ impl<'a> Printer<'a> {
     }
 
     pub(super) fn stats(&mut self, conntrack: &Conntrack) -> io::Result<()> {
-        let counted = conntrack.stats();
-        let cpu = CpuStats {
-            entries: conntrack.len() as u64,
-            found: 0,
-            invalid: counted.invalid(),
-            insert: 0,
-            insert_failed: counted.insert_failed(),
-            drop: counted.drop(),
-            early_drop: counted.early_drop,
-            error: counted.error(),
-            search_restart: 0,
-            clash_resolve: counted.clash_resolve,
-            chaintoolong: counted.reason(Reason::ChainTooLong),
-            expect_new: 0,
-            expect_create: 0,
-            expect_delete: 0,
-        };
+        let entries = conntrack.len() as u64;
         let out = &mut self.buffer;
-        stats::cpu(out, 0, &cpu);
-        let totals = [
-            ("packets", counted.packets),
-            ("entries", cpu.entries),
-            ("confirmed", counted.confirmed),
-            ("expired", counted.expired),
-            ("untracked", counted.untracked),
-            ("reassembled", counted.reassembled),
-            ("fragments_held", counted.fragments_held),
-            ("fragments_expired", counted.fragments_expired),
-            ("clock_backwards", counted.clock_backwards),
-            ("events_lost", counted.events_lost),
-        ];
-        let reasons = Reason::ALL.iter().map(|r| (r.name(), counted.reason(*r)));
-        for (name, count) in totals.into_iter().chain(reasons) {
+        stats::cpu(out, 0, &counters::of_cpu(conntrack, entries));
+        for (name, count) in counters::named(conntrack.stats(), entries) {
             writeln!(out, "{name}={count}")?;
         }
         Ok(())
@@ -175,13 +147,4 @@ fn class_name(verdict: &Verdict) -> &'static str {
         _ if verdict.action == Action::Hold => "FRAGMENT-HELD",
         _ => verdict.class.name(),
     }
-}
-
-/// Seconds by which local time is ahead of UTC at a moment.
-fn utc_offset(unix: i64) -> i64 {
-    let Ok(moment) = jiff::Timestamp::from_second(unix) else {
-        return 0;
-    };
-    let zone = jiff::tz::TimeZone::system();
-    i64::from(zone.to_offset(moment).seconds())
 }

@@ -72,7 +72,8 @@ const OF_EXPECTATIONS: [(u16, Place); 3] = [
 pub fn read_stats(message: &Message<'_>, stats: &mut CpuStats) -> Option<u32> {
     let places: &[(u16, Place)] = match message.kind {
         kind::CT_GET_STATS_CPU => &OF_TABLE,
-        kind::EXP_GET_STATS_CPU => &OF_EXPECTATIONS,
+        // Linux answers with the right number of the wrong subsystem, where it is a request.
+        kind::EXP_GET_STATS_CPU | kind::CT_GET_CTRZERO => &OF_EXPECTATIONS,
         _ => return None,
     };
     for attribute in message.attributes() {
