@@ -300,7 +300,6 @@ pub(super) fn which_expectation(order: &Order) -> Result<WhichExpectation, Failu
     };
     Ok(WhichExpectation {
         tuple,
-        by_master: false,
         zone: zone(order),
         id: None,
     })
