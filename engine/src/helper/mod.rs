@@ -58,7 +58,8 @@ helpers! {
     "sane" TCP, true, [class(1, 300)];
     "RAS" UDP, true, [class(32, 240)];
     "Q.931" TCP, true, [class(20, 240)];
-    "H.245" TCP, true, [class(18, 240)];
+    // Over TCP in truth; but Linux knows it by this, and by no other.
+    "H.245" UDP, true, [class(18, 240)];
 }
 
 /// The helper of that name, if it is one for such connections.

@@ -2,7 +2,7 @@
 //!
 //! | message | attributes |
 //! |---|---|
-//! | answer | tuples, zone, status, mark, secctx, id, use, timeout, protoinfo, counters, timestamp, help, master, labels |
+//! | answer | tuples, zone, status, mark, secctx, id, use, master, timeout, protoinfo, counters, timestamp, help, labels |
 //! | NEW, UPDATE | tuples, zone, id, status, timeout, \[protoinfo\], \[help\], \[secctx\], \[labels\], \[master\], \[mark\], \[time\] |
 //! | DESTROY | tuples, zone, id, status, \[timeout\], counters, timestamp, protoinfo's state, \[mark\], \[time\] |
 //!
@@ -35,12 +35,12 @@ pub fn put_entry(out: &mut Vec<u8>, origin: Origin, flags: u16, connection: &Con
         secctx(body, connection);
         body.u32(entry::ID, connection.id);
         body.u32(entry::USE, connection.uses);
+        master(body, connection);
         timeout(body, connection.timeout);
         protocol_state(body, &connection.state, true);
         counters(body, connection.counters);
         timestamp(body, connection);
         helper(body, connection);
-        master(body, connection);
         if connection.labels != 0 {
             body.raw(entry::LABELS, labels_bytes(connection.labels));
         }

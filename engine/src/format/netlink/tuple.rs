@@ -97,6 +97,11 @@ fn put_address(ip: &mut Body<'_>, number: u16, address: IpAddr) {
 pub(super) fn put(body: &mut Body<'_>, number: u16, tuple: &Tuple, zone: Option<u16>) {
     let mut parts = TupleParts::of(tuple);
     parts.zone = zone;
+    let protocol = tuple.protocol;
+    let has_parts = protocol.has_ports() || protocol.is_icmp() || protocol == Protocol::GRE;
+    if !has_parts && (tuple.src_part, tuple.dst_part) == (0, 0) {
+        (parts.src_part, parts.dst_part) = (None, None);
+    }
     parts.write(body, number);
 }
 
