@@ -139,6 +139,9 @@ impl Listener<'_, '_> {
 
     /// Waits for messages, for the end, or until the picture is to be brought up to date.
     fn wait(&self, stop: &UnixStream) -> Result<Ready, Failure> {
+        if self.table.has_some() {
+            return Ok(Ready::Messages);
+        }
         let left = self
             .due
             .map(|due| due.saturating_duration_since(Instant::now()));

@@ -152,6 +152,8 @@ fn the_help_names_every_command_and_option_and_those_of_a_protocol() {
 fn verbs_and_their_help_stay_what_they_were() {
     let said = run(IPCT, &["--help"]);
     assert!(said.out.contains("replay") && said.status == 0, "{said:?}");
+    assert!(said.out.contains("conntrack(8): ipct -h"), "{said:?}");
+    assert!(run(IPCT, &["-h"]).out.contains("--orig-zone"));
     assert_eq!(run(IPCT, &["replay", "/nonexistent"]).status, 1);
 }
 
