@@ -135,7 +135,12 @@ impl Reading {
         // What comes after a mistake in the form may be read wrongly.
         if self.complaints.is_empty() {
             for (section, value) in table.get_ref().iter() {
-                self.take_section(settings, section.get_ref(), &section.span(), value.get_ref());
+                self.take_section(
+                    settings,
+                    section.get_ref(),
+                    &section.span(),
+                    value.get_ref(),
+                );
             }
             self.complaints.sort_by_key(|complaint| complaint.line);
         }
@@ -150,7 +155,10 @@ impl Reading {
     ) {
         let known = SECTIONS.iter().any(|(name, _)| *name == section);
         let Some(table) = value.as_table().filter(|_| known || section == "sysctl") else {
-            let sections: Vec<_> = SECTIONS.iter().map(|(name, _)| format!("[{name}]")).collect();
+            let sections: Vec<_> = SECTIONS
+                .iter()
+                .map(|(name, _)| format!("[{name}]"))
+                .collect();
             let text = match value.as_table() {
                 Some(_) => format!("[{section}]: there is no such section"),
                 None => format!("{section}: keys stand in sections"),
@@ -199,11 +207,18 @@ impl Reading {
                     continue;
                 }
                 DeValue::String(text) => text.to_string(),
-                _ => self.text.get(place.clone()).unwrap_or_default().replace('_', ""),
+                _ => self
+                    .text
+                    .get(place.clone())
+                    .unwrap_or_default()
+                    .replace('_', ""),
             };
             match Config::default().set_by_name(&name, &number) {
                 Ok(_) | Err(ip_conntrack::ConfigError::ThresholdOrder { .. }) => {
-                    settings.sysctl.push(Setting { name, value: number });
+                    settings.sysctl.push(Setting {
+                        name,
+                        value: number,
+                    });
                 }
                 Err(error) => self.complain(Some(place), format!("sysctl.{error}")),
             }

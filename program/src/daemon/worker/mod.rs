@@ -145,7 +145,9 @@ impl Workers {
         work: impl Fn(&mut Shard) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, Gone> {
         let workers = 0..self.count();
-        workers.map(|worker| self.ask(worker, work.clone())).collect()
+        workers
+            .map(|worker| self.ask(worker, work.clone()))
+            .collect()
     }
 
     /// Rounds that each has gone: who does not go on is stuck.
@@ -156,7 +158,8 @@ impl Workers {
 
     /// Whether one of them has ended.
     pub(crate) fn is_broken(&self) -> bool {
-        let has_ended = |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let has_ended =
+            |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
         self.workers.iter().any(has_ended)
     }
 }
@@ -168,7 +171,11 @@ impl Drop for Workers {
             worker.shared.bell.ring();
         }
         for worker in &mut self.workers {
-            if worker.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            if worker
+                .thread
+                .take()
+                .is_some_and(|thread| thread.join().is_err())
+            {
                 error!("a worker has panicked");
             }
         }
@@ -221,7 +228,9 @@ impl Round {
         }
         let shard = &mut self.shard;
         let mut track = |arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]| {
-            shard.conntrack.track_batch(Zone::default(), arrivals, verdicts);
+            shard
+                .conntrack
+                .track_batch(Zone::default(), arrivals, verdicts);
         };
         let taken = self.source.take(&mut track);
         self.shard.note_full();

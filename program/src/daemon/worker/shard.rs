@@ -51,7 +51,11 @@ impl Shard {
 
     /// Events are made while somebody listens.
     fn set_events(&mut self) {
-        let capacity = if self.listeners.is_empty() { 0 } else { EVENTS_AT_ONCE };
+        let capacity = if self.listeners.is_empty() {
+            0
+        } else {
+            EVENTS_AT_ONCE
+        };
         self.conntrack.set_event_capacity(capacity);
     }
 
@@ -79,7 +83,8 @@ impl Shard {
             }
         }
         if is_gone {
-            self.listeners.retain(|(_, mailbox)| mailbox.strong_count() > 0);
+            self.listeners
+                .retain(|(_, mailbox)| mailbox.strong_count() > 0);
             self.set_events();
         }
     }
