@@ -5,18 +5,9 @@ use ip_conntrack::{Conntrack, Reason, Stats};
 
 /// The counters that `conntrack -S` has, too. `entries` is the whole table's.
 pub(crate) fn of_cpu(conntrack: &Conntrack, entries: u64) -> CpuStats {
-    let counted = conntrack.stats();
     CpuStats {
         entries,
-        invalid: counted.invalid(),
-        insert: counted.insert,
-        insert_failed: counted.insert_failed(),
-        drop: counted.drop(),
-        early_drop: counted.early_drop,
-        error: counted.error(),
-        clash_resolve: counted.clash_resolve,
-        chaintoolong: counted.reason(Reason::ChainTooLong),
-        ..CpuStats::default()
+        ..CpuStats::of(conntrack.stats(), 0)
     }
 }
 
