@@ -24,7 +24,7 @@ use crate::proto::{self, Proto, Scene, Step};
 use crate::slab::NONE;
 use crate::table::{Extra, ReplyKey};
 use crate::time::Time;
-use crate::tuple::{Direction, Protocol, Zone, invert_parts};
+use crate::tuple::{Direction, Protocol, Tuple, Zone, invert_parts};
 use crate::verdict::{Action, Class, Reason, Verdict};
 
 /// Entries looked at, at most, to make room in a full table by collecting what ran out.
@@ -100,13 +100,18 @@ impl Conntrack {
         if !self.table.has_victim() && self.is_full() {
             return Err(Reason::TableFull);
         }
-        Ok(Unconfirmed {
+        let mut unconfirmed = Unconfirmed {
             entry,
             probe: *probe,
             timeout,
             extra: self.split_zone(zone, packet)?,
             changes,
-        })
+        };
+        if !self.expects.is_empty() {
+            let tuple = Tuple::from_parts(packet.addresses(), protocol, packet.parts()?);
+            self.fulfil(&tuple, zone, &mut unconfirmed);
+        }
+        Ok(unconfirmed)
     }
 
     pub(crate) fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {

@@ -112,22 +112,7 @@ impl<'a> Printer<'a> {
 
     pub(super) fn stats(&mut self, conntrack: &Conntrack) -> io::Result<()> {
         let counted = conntrack.stats();
-        let cpu = CpuStats {
-            entries: conntrack.len() as u64,
-            found: 0,
-            invalid: counted.invalid(),
-            insert: 0,
-            insert_failed: counted.insert_failed(),
-            drop: counted.drop(),
-            early_drop: counted.early_drop,
-            error: counted.error(),
-            search_restart: 0,
-            clash_resolve: counted.clash_resolve,
-            chaintoolong: counted.reason(Reason::ChainTooLong),
-            expect_new: 0,
-            expect_create: 0,
-            expect_delete: 0,
-        };
+        let cpu = CpuStats::of(counted, conntrack.len());
         let out = &mut self.buffer;
         stats::cpu(out, 0, &cpu);
         let totals = [
