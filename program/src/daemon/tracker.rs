@@ -122,9 +122,9 @@ impl Tracker {
 
     /// Each worker's counters.
     pub(crate) fn cpus(&self) -> Result<Vec<CpuStats>, Gone> {
-        let entries = self.len()?;
+        let entries = usize::try_from(self.len()?).unwrap_or(usize::MAX);
         self.workers
-            .ask_all(move |shard| counters::of_cpu(&shard.conntrack, entries))
+            .ask_all(move |shard| CpuStats::of(shard.conntrack.stats(), entries))
     }
 
     /// All workers' counters together, by name.

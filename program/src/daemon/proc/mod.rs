@@ -17,8 +17,10 @@ mod tree;
 use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
@@ -39,6 +41,9 @@ const FOR_EVER: Duration = Duration::from_secs(3600);
 /// Files that may be open at a time: each may keep a step of a listing.
 const OPEN_AT_ONCE: usize = 1024;
 
+/// The mount's end is waited for so long.
+const LONGEST_END: Duration = Duration::from_secs(1);
+
 /// Threads that answer the kernel.
 const THREADS: usize = 2;
 
@@ -46,6 +51,7 @@ const THREADS: usize = 2;
 pub(crate) struct Files {
     directory: PathBuf,
     session: BackgroundSession,
+    closed: Arc<AtomicBool>,
 }
 
 impl Files {
@@ -67,7 +73,9 @@ impl Files {
         ];
         config.acl = SessionACL::All;
         config.n_threads = Some(THREADS);
-        let session = Session::new(Proc::new(tracker), directory, &config);
+        let closed = Arc::new(AtomicBool::new(false));
+        let files = Proc::new(tracker, Arc::clone(&closed));
+        let session = Session::new(files, directory, &config);
         let session = session.and_then(Session::spawn).map_err(|error| {
             format!(
                 "{}: the files of /proc cannot be mounted: {error}",
@@ -77,17 +85,31 @@ impl Files {
         Ok(Files {
             directory: directory.to_owned(),
             session,
+            closed,
         })
     }
 
-    /// Takes them away.
+    /// Takes them away. Who has a file open, or another mount namespace that has a copy of the mount, keeps
+    /// the file system alive for itself; nobody waits for that, and it answers nothing any more.
     pub(crate) fn unmount(self) {
-        let name = self.directory.display();
-        // Who has a file open keeps the files alive; nobody waits for that.
-        if let Err(error) = self.session.umount_and_join()
-            && let Err(errno) = mount::detach(&self.directory)
-        {
-            warn!("{name}: it stays mounted: {error}, {errno}; umount -l {name} takes it away");
+        let Files {
+            directory,
+            session,
+            closed,
+        } = self;
+        closed.store(true, Relaxed);
+        let (sender, ended) = channel();
+        let end = move || sender.send(session.umount_and_join());
+        let waits = thread::Builder::new()
+            .name("unmounts".to_owned())
+            .spawn(end);
+        let refused = match waits.map(|_| ended.recv_timeout(LONGEST_END)) {
+            Ok(Ok(Ok(()))) | Ok(Err(_)) => return,
+            Ok(Ok(Err(error))) | Err(error) => error,
+        };
+        if let Err(error) = mount::detach(&directory) {
+            let name = directory.display();
+            warn!("{name}: it stays mounted: {refused}, {error}; umount -l {name} takes it away");
         }
     }
 }
@@ -99,16 +121,18 @@ struct Proc {
     born: SystemTime,
     open: Mutex<HashMap<u64, Arc<Mutex<Open>>>>,
     next: AtomicU64,
+    closed: Arc<AtomicBool>,
 }
 
 impl Proc {
-    fn new(tracker: Arc<Tracker>) -> Proc {
+    fn new(tracker: Arc<Tracker>, closed: Arc<AtomicBool>) -> Proc {
         Proc {
             tracker,
             tree: Tree::new(),
             born: SystemTime::now(),
             open: Mutex::default(),
             next: AtomicU64::new(1),
+            closed,
         }
     }
 
@@ -116,7 +140,11 @@ impl Proc {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// After the end, there is nothing any more.
     fn node(&self, inode: INodeNo) -> Result<&Node, Errno> {
+        if self.closed.load(Relaxed) {
+            return Err(Errno::ENODEV);
+        }
         self.tree.node(number_of(inode)).ok_or(Errno::ENOENT)
     }
 
@@ -164,7 +192,14 @@ impl Proc {
         Ok(handle)
     }
 
-    fn try_read(&self, handle: FileHandle, offset: u64, size: u32) -> Result<Vec<u8>, Errno> {
+    fn try_read(
+        &self,
+        inode: INodeNo,
+        handle: FileHandle,
+        offset: u64,
+        size: u32,
+    ) -> Result<Vec<u8>, Errno> {
+        self.node(inode)?;
         let open = self.open_files().get(&handle.0).cloned();
         let open = open.ok_or(Errno::EBADF)?;
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
@@ -281,7 +316,7 @@ impl Filesystem for Proc {
     fn read(
         &self,
         _: &Request,
-        _: INodeNo,
+        inode: INodeNo,
         handle: FileHandle,
         offset: u64,
         size: u32,
@@ -289,7 +324,7 @@ impl Filesystem for Proc {
         _: Option<LockOwner>,
         reply: ReplyData,
     ) {
-        match self.try_read(handle, offset, size) {
+        match self.try_read(inode, handle, offset, size) {
             Ok(bytes) => reply.data(&bytes),
             Err(errno) => reply.error(errno),
         }

@@ -11,7 +11,9 @@ pub(super) enum Content {
     OldEntries,
     /// The table, as `net/nf_conntrack` shows it.
     Entries,
-    /// Expectations.
+    /// Expectations, as `net/ip_conntrack_expect` shows them.
+    OldExpectations,
+    /// Expectations, as `net/nf_conntrack_expect` shows them.
     Expectations,
     /// Counters, as `net/stat/ip_conntrack` shows them.
     OldCounters,
@@ -51,7 +53,7 @@ impl Tree {
         for (path, content, mode) in [
             ("net/ip_conntrack", Content::OldEntries, 0o440),
             ("net/nf_conntrack", Content::Entries, 0o440),
-            ("net/ip_conntrack_expect", Content::Expectations, 0o440),
+            ("net/ip_conntrack_expect", Content::OldExpectations, 0o440),
             ("net/nf_conntrack_expect", Content::Expectations, 0o440),
             ("net/stat/ip_conntrack", Content::OldCounters, 0o444),
             ("net/stat/nf_conntrack", Content::Counters, 0o444),

@@ -21,7 +21,7 @@ use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 const EIO: i32 = 5;
 
 /// Why a request is refused: an error number, and words where that does not say it all.
-struct No(i32, Option<String>);
+pub(super) struct No(i32, Option<String>);
 
 impl From<Failure> for No {
     fn from(failure: Failure) -> No {
@@ -45,7 +45,7 @@ impl From<Gone> for No {
 }
 
 /// How an answer ends if all is well.
-enum End {
+pub(super) enum End {
     /// With an acknowledgement, if one is wanted.
     Ack,
     /// With the end of several messages.
@@ -90,7 +90,8 @@ impl Client<'_> {
                 return self.list(origin, filter, zero);
             }
             // An entry is in the table or it is not; there is no time between.
-            Ask::List { .. } | Ask::ListExpectations(_) => Ok(End::Done),
+            Ask::List { .. } => Ok(End::Done),
+            Ask::ListExpectations(family) => return self.list_expectations(origin, family),
             Ask::Own(own::Ask::Subscribe(groups)) => {
                 self.listen(groups)?.map(|()| End::Ack).map_err(No::from)
             }
@@ -130,6 +131,14 @@ impl Client<'_> {
                 }
                 Ok(End::Done)
             }
+            Ask::GetExpectation(which) => self.get_expectation(origin, which),
+            Ask::NewExpectation {
+                new,
+                create,
+                exclusive,
+            } => self.new_expectation(message, new, create, exclusive),
+            Ask::DeleteExpectation(which) => self.delete_expectation(message, which),
+            Ask::FlushExpectations(helper) => self.flush_expectations(message, helper),
             Ask::Own(ask) => self.own(origin, &ask),
             _ => Err(Refusal::NotSupported.into()),
         }

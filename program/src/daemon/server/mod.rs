@@ -14,6 +14,7 @@
 
 mod answer;
 mod client;
+mod expectations;
 mod place;
 
 use std::collections::HashMap;

@@ -33,6 +33,9 @@ use super::source::{Next, Source};
 /// Slots of the table that one step of a listing looks at.
 pub(crate) const SLOTS_AT_ONCE: u32 = 1024;
 
+/// Expectations that one step of a listing looks at.
+pub(crate) const EXPECTATIONS_AT_ONCE: u32 = 256;
+
 /// Requests that are answered between two batches, at most.
 const REQUESTS_AT_ONCE: usize = 8;
 

@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use ip_conntrack::format::netlink::names::group;
 use ip_conntrack::format::netlink::own::Groups;
-use ip_conntrack::format::netlink::{Origin, group_of, put_event};
-use ip_conntrack::{Conntrack, Reason};
+use ip_conntrack::format::netlink::{
+    Origin, group_of, put_event, put_expectation_end, put_expectation_new,
+};
+use ip_conntrack::{Conntrack, Expectation, Reason};
 use tracing::warn;
 
 use crate::daemon::events::Mailbox;
@@ -12,6 +15,9 @@ use crate::often::Often;
 
 /// Events that the tracker keeps until they are told: one step makes no more.
 const EVENTS_AT_ONCE: usize = 1 << 14;
+
+/// Writes an event about an expectation.
+type Put = fn(&mut Vec<u8>, Origin, &Expectation);
 
 /// What a worker owns, and what requests can use.
 pub(crate) struct Shard {
@@ -73,20 +79,36 @@ impl Shard {
         while let Some(event) = self.conntrack.poll_event() {
             self.message.clear();
             put_event(&mut self.message, origin, &event);
-            let group = group_of(&event);
-            for (groups, mailbox) in &self.listeners {
-                match mailbox.upgrade() {
-                    Some(mailbox) if groups.has(group) => mailbox.put(&self.message),
-                    Some(_) => {}
-                    None => is_gone = true,
-                }
-            }
+            is_gone |= !self.post(group_of(&event));
+        }
+        while let Some(event) = self.conntrack.poll_expect_event() {
+            self.message.clear();
+            let (group, put): (_, Put) = match event.is_new {
+                true => (group::EXP_NEW, put_expectation_new),
+                false => (group::EXP_DESTROY, put_expectation_end),
+            };
+            put(&mut self.message, origin, &event.expectation);
+            is_gone |= !self.post(group);
         }
         if is_gone {
             self.listeners
                 .retain(|(_, mailbox)| mailbox.strong_count() > 0);
             self.set_events();
         }
+    }
+
+    /// Puts the message into the mailboxes of those who listen to a group. => whether all of them are still
+    /// there.
+    fn post(&self, group: u32) -> bool {
+        let mut all_there = true;
+        for (groups, mailbox) in &self.listeners {
+            match mailbox.upgrade() {
+                Some(mailbox) if groups.has(group) => mailbox.put(&self.message),
+                Some(_) => {}
+                None => all_there = false,
+            }
+        }
+        all_there
     }
 
     /// Says that the table is full, if packets were dropped for that since this was called last.
