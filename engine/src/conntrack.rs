@@ -205,10 +205,7 @@ impl Conntrack {
                 return verdict;
             }
         }
-        match self.open(zone, packet, probe, now) {
-            Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
-            Err(reason) => self.refuse(reason),
-        }
+        self.open_at_once(zone, packet, probe, now)
     }
 
     /// Counts a frame in which [`Packet::parse`] found nothing to track.
@@ -470,9 +467,17 @@ impl Conntrack {
         self.share.spare(self.table.len());
     }
 
+    #[inline(always)]
     pub(crate) fn emit(&mut self, kind: EventKind, changes: Changes, slot: u32) {
+        if self.event_capacity > 0 {
+            self.queue_event(kind, changes, slot);
+        }
+    }
+
+    #[inline(never)]
+    fn queue_event(&mut self, kind: EventKind, changes: Changes, slot: u32) {
         let entry = &self.table.slab[slot];
-        if self.event_capacity == 0 || !entry.has(Entry::EVENTS) {
+        if !entry.has(Entry::EVENTS) {
             return;
         }
         if self.events.len() >= self.event_capacity {

@@ -7,6 +7,7 @@
 //! *What nobody saw.* A TCP connection that is made has no windows yet: the first packet of each side says
 //! them. A UDP one that is answered is a stream at once. One of GRE has the times that are set now.
 
+use alloc::boxed::Box;
 use alloc::string::ToString;
 
 use super::{BY_HAND, Conntrack};
@@ -125,7 +126,7 @@ impl Conntrack {
             entry,
             probe,
             timeout: secs(timeout),
-            extra,
+            extra: extra.map(Box::new),
             changes,
         })
     }
@@ -190,7 +191,7 @@ impl Conntrack {
     fn put_in(&mut self, unconfirmed: Unconfirmed, now: Time) -> Result<Handle, Refusal> {
         let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
         let found = self.find_alive(now, |table| table.find_in(zone, &probe));
-        if found.is_some() || self.reply_is_taken(&unconfirmed) {
+        if found.is_some() || self.reply_is_taken(&probe, unconfirmed.extra.as_deref()) {
             return Err(Refusal::Exists);
         }
         self.make_way()?;
@@ -237,7 +238,9 @@ impl Conntrack {
         entry.deadline = now.plus(core::time::Duration::from_nanos(left.min(longest)));
         entry.set(Status::CONFIRMED);
         self.move_some();
-        let inserted = self.table.insert(entry, probe.key, probe.hash, extra, now);
+        let inserted = self
+            .table
+            .insert(&mut entry, &probe.key, probe.hash, extra, now);
         let slot = inserted.map_err(|_| Refusal::Full)?;
         self.table.slab.set_start(slot, start);
         Ok(self.handle(slot))

@@ -142,8 +142,8 @@ impl Socket {
     pub fn receive(&mut self) -> io::Result<Received<'_>> {
         loop {
             let outcome = match self.peer {
-                Peer::Kernel => self.from_kernel(),
-                Peer::Daemon => self.from_stream(),
+                Peer::Kernel => self.take_datagram(),
+                Peer::Daemon => self.take_bytes(),
             };
             match outcome {
                 Ok(true) => return Ok(Received::Messages(self.frames.whole())),
@@ -156,7 +156,7 @@ impl Socket {
     }
 
     /// Returns whether a datagram of the kernel's came.
-    fn from_kernel(&mut self) -> Result<bool, Errno> {
+    fn take_datagram(&mut self) -> Result<bool, Errno> {
         let (_, len, from) = recvfrom(&self.fd, self.frames.empty(), RecvFlags::empty())?;
         let from = from.and_then(|from| SocketAddrNetlink::try_from(from).ok());
         let is_kernels = from.is_some_and(|from| from.pid() == 0);
@@ -165,7 +165,7 @@ impl Socket {
     }
 
     /// Returns whether there are whole messages now.
-    fn from_stream(&mut self) -> Result<bool, Errno> {
+    fn take_bytes(&mut self) -> Result<bool, Errno> {
         if self.frames.has_closed() {
             return Ok(false);
         }

@@ -25,7 +25,7 @@ use super::filter::Filter;
 use super::list::{entry, now};
 use super::options::{Events, Opt, Order, TableName, Whose};
 use super::output::{Asker, Printer};
-use super::process;
+use super::process::{self, Programs};
 use super::request;
 use super::say::{Failure, Tried, Voice, failed, note};
 use super::table::{Next, Table};
@@ -46,6 +46,7 @@ pub(super) fn run(
         printer,
         voice,
         table: Table::listening(&order.whose, groups(order))?,
+        programs: Programs::default(),
         lost: 0,
         due: None,
         synchronised: None,
@@ -98,6 +99,7 @@ struct Listener<'a, 'b> {
     printer: &'a mut Printer<'b>,
     voice: Voice,
     table: Table,
+    programs: Programs,
     /// Messages that were lost so far.
     lost: u64,
     /// When the picture is to be brought up to date.
@@ -137,6 +139,9 @@ impl Listener<'_, '_> {
 
     /// Waits for messages, for the end, or until the picture is to be brought up to date.
     fn wait(&self, stop: &UnixStream) -> Result<Ready, Failure> {
+        if self.table.has_some() {
+            return Ok(Ready::Messages);
+        }
         let left = self
             .due
             .map(|due| due.saturating_duration_since(Instant::now()));
@@ -156,11 +161,12 @@ impl Listener<'_, '_> {
 
     fn read(&mut self) -> Result<(), Failure> {
         let (order, filter, printer) = (self.order, self.filter, &mut *self.printer);
+        let programs = &mut self.programs;
         let next: Next<()> = self.table.messages(|message| {
             if order.table == TableName::Expect {
                 super::expect::event(message, printer)?;
             } else {
-                event(message, filter, printer)?;
+                event(message, filter, programs, printer)?;
             }
             Ok(ControlFlow::Continue(()))
         })?;
@@ -226,6 +232,7 @@ enum Ready {
 fn event(
     message: &Message<'_>,
     filter: &Filter<'_>,
+    programs: &mut Programs,
     printer: &mut Printer<'_>,
 ) -> Result<(), Failure> {
     let Some(told) = told(message) else {
@@ -234,7 +241,7 @@ fn event(
     let mut entry = entry(message, now())?;
     if filter.takes(&entry.connection) {
         entry.time.get_or_insert_with(now);
-        printer.entry(told, &entry, asker(message).as_ref())?;
+        printer.entry(told, &entry, asker(message, programs).as_ref())?;
     }
     Ok(())
 }
@@ -252,9 +259,9 @@ pub(super) const fn told(message: &Message<'_>) -> Option<Told> {
 }
 
 /// Who asked for it, if it was not a packet.
-pub(super) fn asker(message: &Message<'_>) -> Option<Asker> {
+fn asker(message: &Message<'_>, programs: &mut Programs) -> Option<Asker> {
     (message.port != 0).then(|| Asker {
         port: message.port,
-        program: process::program(message.port),
+        program: programs.name(message.port),
     })
 }

@@ -90,20 +90,24 @@ impl<'a> Filter<'a> {
 
     fn has_numbers(&self, connection: &Connection) -> bool {
         let (order, given) = (self.order, self.order.given);
-        let sets = order.command == Command::Update;
-        let status = u32::from(connection.status.0);
-        (sets
-            || order
-                .mark
-                .is_none_or(|mark| has_mark(mark, connection.mark)))
-            && (sets || status & order.status.mask == order.status.set)
-            && (!given.has(Opt::Secmark) || connection.secmark == order.secmark)
+        (!given.has(Opt::Secmark) || connection.secmark == order.secmark)
             && (!given.has(Opt::Id) || connection.id == order.id)
             && connection.labels & self.labels == self.labels
-            && (order.command != Command::Delete
-                || !given.has(Opt::Timeout)
-                || connection.timeout == Some(order.timeout.into()))
+            && self.has_what_can_be_set(connection)
             && self.has_zones(connection.zone)
+    }
+
+    fn has_what_can_be_set(&self, connection: &Connection) -> bool {
+        let order = self.order;
+        let status = u32::from(connection.status.0);
+        let timeout = Some(u64::from(order.timeout));
+        let compares_timeout = order.command == Command::Delete && order.given.has(Opt::Timeout);
+        order.command == Command::Update
+            || order
+                .mark
+                .is_none_or(|mark| has_mark(mark, connection.mark))
+                && status & order.status.mask == order.status.set
+                && (!compares_timeout || connection.timeout == timeout)
     }
 
     fn has_zones(&self, zone: Zone) -> bool {

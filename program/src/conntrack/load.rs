@@ -15,36 +15,32 @@ use super::say::{Failure, Voice, usage};
 /// Lines longer than that are no commands: labels and all, they have a few hundred bytes.
 const LONGEST: u64 = 1 << 16;
 
-/// The file that a command line names with `-R`, and the options before it.
+/// The file that a command line names with `-R`, and the words before it, which may only say where the
+/// table is. `None` if the line is another; a file that is missing is `None` inside.
 pub(super) fn asked(words: &[String]) -> Option<(&[String], Option<String>)> {
-    let place = words
-        .iter()
-        .position(|word| word.starts_with("-R") || "--load-file".starts_with(long(word)))?;
-    let (before, rest) = words.split_at(place);
-    // Before it, only where the table is.
-    let is_place = |word: &String| matches!(word.as_str(), "--kernel" | "--ipct");
-    let mut before_it = before.iter();
-    while let Some(word) = before_it.next() {
-        let is_socket = word == "--socket" && before_it.next().is_some();
-        if !(is_place(word) || is_socket || word.starts_with("--socket=")) {
-            return None;
-        }
+    let mut place = 0;
+    while let Some(word) = words.get(place) {
+        place += match word.as_str() {
+            "--kernel" | "--ipct" => 1,
+            "--socket" => 2,
+            word if word.starts_with("--socket=") => 1,
+            _ => break,
+        };
     }
-    let word = rest.first()?;
+    let (before, rest) = words.split_at_checked(place)?;
+    let (word, rest) = rest.split_first()?;
     let joined = match word.strip_prefix("-R") {
-        Some(joined) => Some(joined),
-        None => word.split_once('=').map(|(_, value)| value),
+        Some(joined) => Some(joined).filter(|joined| !joined.is_empty()),
+        None => {
+            let (name, value) = match word.split_once('=') {
+                Some((name, value)) => (name, Some(value)),
+                None => (word.as_str(), None),
+            };
+            let is_it = name.len() > "--lo".len() && "--load-file".starts_with(name);
+            is_it.then_some(value)?
+        }
     };
-    match joined.filter(|joined| !joined.is_empty()) {
-        Some(joined) => Some((before, Some(joined.to_owned()))),
-        None => Some((before, rest.get(1).cloned())),
-    }
-}
-
-/// The long option that a word may be the beginning of.
-fn long(word: &str) -> &str {
-    let name = word.split('=').next().unwrap_or_default();
-    if name.len() > "--lo".len() { name } else { "?" }
+    Some((before, joined.map(str::to_owned).or(rest.first().cloned())))
 }
 
 /// Carries out the commands of a file; `-` is standard input.
@@ -162,5 +158,6 @@ mod tests {
         assert_eq!(asked("-R"), Some((0, None)));
         assert_eq!(asked("-L -R x"), None);
         assert_eq!(asked("--label x"), None);
+        assert_eq!(asked("--socket"), None);
     }
 }

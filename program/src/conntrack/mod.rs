@@ -55,8 +55,8 @@ pub(crate) fn voice(arguments: &[OsString]) -> Option<Voice> {
         return Some(Voice::Conntrack);
     }
     let first = arguments.get(1)?.to_str()?;
-    let is_ours = arguments.len() == 2 && matches!(first, "-h" | "--help");
-    (first.starts_with('-') && !is_ours).then_some(Voice::Ipct)
+    let is_about_verbs = arguments.len() == 2 && first == "--help";
+    (first.starts_with('-') && !is_about_verbs).then_some(Voice::Ipct)
 }
 
 /// The help, as `ipct -h` prints it.

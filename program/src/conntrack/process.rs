@@ -7,6 +7,7 @@
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// The protocol number of netfilter's sockets.
 const NETFILTER: u32 = 12;
@@ -37,8 +38,31 @@ pub(super) fn lost(port: u32) -> Option<u64> {
     line(port).map(|line| line.drops)
 }
 
-/// The name of the program that has a port.
-pub(super) fn program(port: u32) -> Option<String> {
+/// The last answer of [`program`], for a program that changes many entries. A port is given to another socket
+/// later, so it does not hold for long.
+#[derive(Default)]
+pub(super) struct Programs(Option<(u32, Option<String>, Instant)>);
+
+impl Programs {
+    /// The name of the program that has a port.
+    pub(super) fn name(&mut self, port: u32) -> Option<String> {
+        let known = self
+            .0
+            .as_ref()
+            .filter(|(p, _, at)| *p == port && at.elapsed() < HOLDS);
+        if let Some((_, name, _)) = known {
+            return name.clone();
+        }
+        let name = program(port);
+        self.0 = Some((port, name.clone(), Instant::now()));
+        name
+    }
+}
+
+/// How long an answer holds.
+const HOLDS: Duration = Duration::from_millis(500);
+
+fn program(port: u32) -> Option<String> {
     let socket = format!("socket:[{}]", line(port)?.inode);
     // It is mostly the process of that number.
     let likely = Path::new("/proc").join(port.to_string());

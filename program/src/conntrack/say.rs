@@ -139,3 +139,31 @@ impl From<io::Error> for Failure {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::{Failure, Tried, refusal};
+    use rustix::io::Errno;
+
+    #[test]
+    fn refusals_are_worded_as_the_tool_words_them() {
+        let said = |tried, errno: Errno| match refusal(tried, errno.raw_os_error(), None) {
+            Failure::Failed(text) => text.replace("Operation failed: ", ""),
+            other => panic!("{other:?}"),
+        };
+        let of_one = |errno| said(Tried::Connection, errno);
+        assert_eq!(of_one(Errno::NOENT), "such conntrack doesn't exist");
+        assert_eq!(of_one(Errno::NOMEM), "not enough memory");
+        assert_eq!(of_one(Errno::INVAL), "invalid parameters");
+        assert_eq!(of_one(Errno::OPNOTSUPP), "Operation not supported");
+        assert!(of_one(Errno::PROTONOSUPPORT).contains("nf_conntrack_netlink"));
+        let master = said(Tried::CreateExpectation, Errno::NOENT);
+        assert_eq!(master, "master conntrack not found");
+        let words = refusal(
+            Tried::Connection,
+            Errno::ACCESS.raw_os_error(),
+            Some("read only"),
+        );
+        assert!(matches!(words, Failure::Failed(text) if text.ends_with("to do this (read only)")));
+    }
+}

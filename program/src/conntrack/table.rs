@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 
 use ip_conntrack::format::netlink::names::flag;
 use ip_conntrack::format::netlink::own::{self, Groups};
-use ip_conntrack::format::netlink::{Answer, Ask, Message, Messages, Origin, Request};
+use ip_conntrack::format::netlink::{Answer, Ask, Message, Origin, Request};
 use ip_conntrack_link::netlink::{Received, Socket};
 use rustix::io::Errno;
 
@@ -21,6 +21,8 @@ pub(crate) struct Table {
     whose: Whose,
     sequence: u32,
     request: Vec<u8>,
+    /// Messages that came behind the end of an answer.
+    kept: Vec<u8>,
 }
 
 /// How an answer ended.
@@ -74,6 +76,7 @@ impl Table {
             whose: whose.clone(),
             sequence: 0,
             request: Vec::new(),
+            kept: Vec::new(),
         };
         if groups != 0 && table.is_daemons() {
             let subscribe = own::Ask::Subscribe(Groups(groups));
@@ -92,6 +95,11 @@ impl Table {
     /// Whether it is that one's table.
     pub(crate) fn is(&self, whose: &Whose) -> bool {
         self.whose == *whose
+    }
+
+    /// Whether messages can be had without waiting for the socket.
+    pub(crate) const fn has_some(&self) -> bool {
+        !self.kept.is_empty()
     }
 
     /// The socket, to wait for it and to set it up.
@@ -150,28 +158,41 @@ impl Table {
         sent.map_err(|error| broken(&self.whose, &error))
     }
 
-    /// Waits for messages and hands them over, until one ends it.
+    /// Waits for messages and hands them over, until one ends it. What came with that one is handed over
+    /// the next time.
     pub(crate) fn messages<T>(
         &mut self,
         mut each: impl FnMut(&Message<'_>) -> Result<ControlFlow<T>, Failure>,
     ) -> Result<Next<T>, Failure> {
-        let whose = &self.whose;
-        let received = self.socket.receive();
-        let bytes = match received.map_err(|error| broken(whose, &error))? {
-            Received::Messages(bytes) => bytes,
-            Received::Overrun => return Ok(Next::Lost),
+        let kept = core::mem::take(&mut self.kept);
+        let mut rest = match kept.is_empty() {
+            false => &kept[..],
+            true => match self.socket.receive() {
+                Ok(Received::Messages(bytes)) => bytes,
+                Ok(Received::Overrun) => return Ok(Next::Lost),
+                Err(error) => return Err(broken(&self.whose, &error)),
+            },
         };
-        for message in Messages::new(bytes) {
-            let message = message.map_err(|error| Failure::Failed(error.to_string()))?;
+        let mut lost = false;
+        while let Some((message, used)) = first(rest)? {
+            rest = rest.get(used..).unwrap_or_default();
             if message.is_control() && Answer::read(&message) == Some(Answer::Overrun) {
-                return Ok(Next::Lost);
-            }
-            if let ControlFlow::Break(end) = each(&message)? {
+                lost = true;
+            } else if let ControlFlow::Break(end) = each(&message)? {
+                self.kept = rest.to_vec();
                 return Ok(Next::Ended(end));
             }
         }
-        Ok(Next::More)
+        Ok(match lost {
+            true => Next::Lost,
+            false => Next::More,
+        })
     }
+}
+
+/// The first of several whole messages.
+fn first(bytes: &[u8]) -> Result<Option<(Message<'_>, usize)>, Failure> {
+    Message::first(bytes).map_err(|error| Failure::Failed(format!("netlink: {error}")))
 }
 
 /// What comes after some messages.
@@ -179,7 +200,7 @@ impl Table {
 pub(crate) enum Next<T> {
     /// Others.
     More,
-    /// Others, but events were lost before them.
+    /// Others, but events were lost.
     Lost,
     /// Nothing: one of them was the end.
     Ended(T),

@@ -5,37 +5,44 @@
 use std::io::{Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use ip_conntrack::format::netlink::names::flag;
 use ip_conntrack::format::netlink::{
-    Ask, Message, Request, put_ack, put_done, put_entry, put_error,
+    Ask, Message, Origin, Request, own, put_ack, put_done, put_entry, put_error, put_event,
+    put_overrun,
 };
-use ip_conntrack::{Config, Connection, Conntrack, LinkType, Packet, Time};
+use ip_conntrack::{
+    Changes, Config, Connection, Conntrack, Event, EventKind, LinkType, Packet, Time,
+};
 
-use crate::run::{IPCT, Said, run, words};
+use crate::events::Listener;
+use crate::run::{IPCT, Said, ours, run, words};
 
 /// Answers to one request after the other.
 type Answer = Box<dyn FnMut(&Message<'_>, &Ask) -> Vec<u8> + Send>;
 
-/// A daemon that serves one connection after the other, until the test ends.
+/// A daemon that serves until the test ends.
 struct Daemon {
     path: PathBuf,
     _folder: tempfile::TempDir,
-    asked: std::sync::Arc<std::sync::Mutex<Vec<Ask>>>,
+    asked: Arc<Mutex<Vec<Ask>>>,
     _thread: JoinHandle<()>,
 }
 
 impl Daemon {
-    fn new(mut answer: Answer) -> Daemon {
+    fn new(answer: Answer) -> Daemon {
+        let answer = Arc::new(Mutex::new(answer));
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("control.sock");
         let listener = UnixListener::bind(&path).unwrap();
-        let asked = std::sync::Arc::new(std::sync::Mutex::new(Vec::new()));
+        let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = asked.clone();
         let thread = std::thread::spawn(move || {
             for stream in listener.incoming() {
-                serve(stream.unwrap(), &mut answer, &heard);
+                let (answer, heard) = (answer.clone(), heard.clone());
+                std::thread::spawn(move || serve(stream.unwrap(), &answer, &heard));
             }
         });
         Daemon {
@@ -57,12 +64,12 @@ impl Daemon {
     }
 }
 
-fn serve(mut stream: UnixStream, answer: &mut Answer, heard: &std::sync::Mutex<Vec<Ask>>) {
+fn serve(mut stream: UnixStream, answer: &Mutex<Answer>, heard: &Mutex<Vec<Ask>>) {
     let (mut bytes, mut buffer) = (Vec::new(), [0; 4096]);
     loop {
         while let Some((message, used)) = Message::first(&bytes).unwrap() {
             let ask = Request::read(&message).unwrap().ask;
-            let said = answer(&message, &ask);
+            let said = (answer.lock().unwrap())(&message, &ask);
             heard.lock().unwrap().push(ask);
             if said.is_empty() || stream.write_all(&said).is_err() {
                 return;
@@ -97,7 +104,7 @@ fn connections(ports: std::ops::Range<u16>) -> Vec<Connection> {
 }
 
 fn listing(message: &Message<'_>, connections: &[Connection], flags: u16) -> Vec<u8> {
-    let origin = ip_conntrack::format::netlink::Origin::of(message);
+    let origin = Origin::of(message);
     let mut out = Vec::new();
     for connection in connections {
         put_entry(&mut out, origin, flag::MULTI | flags, connection);
@@ -132,6 +139,56 @@ fn a_daemons_table_is_listed_in_the_same_form() {
         matches!(&asked[..], [Ask::List { filter, .. }] if filter.mark.is_some()),
         "{asked:?}"
     );
+}
+
+#[test]
+fn the_tools_name_with_ipct_is_the_daemons_table() {
+    let all = connections(1..3);
+    let daemon = Daemon::new(Box::new(move |message, _| listing(message, &all, 0)));
+    let socket = daemon.path.to_str().unwrap();
+    let said = run(ours(), &["--ipct", "--socket", socket, "-L"]);
+    assert_eq!((ports(&said), said.status), (vec![1, 2], 0));
+}
+
+#[test]
+fn events_of_a_daemon_are_subscribed_to_and_its_losses_are_made_good() {
+    let all = connections(1..6);
+    let event = |connection: &Connection| Event {
+        kind: EventKind::New,
+        changes: Changes::NEW,
+        time: Time::from_secs(1),
+        connection: connection.clone(),
+    };
+    let daemon = Daemon::new(Box::new(move |message, ask| {
+        let mut out = Vec::new();
+        match ask {
+            Ask::Own(own::Ask::Subscribe(groups)) => {
+                assert_eq!(groups.0, 0b111);
+                put_ack(&mut out, message);
+                put_event(&mut out, Origin::default(), &event(&all[0]));
+                put_overrun(&mut out, Origin::default());
+                put_event(&mut out, Origin::default(), &event(&all[4]));
+            }
+            _ => out = listing(message, &all, 0),
+        }
+        out
+    }));
+    let socket = daemon.path.to_str().unwrap();
+    let child = std::process::Command::new(IPCT)
+        .args(["--socket", socket, "-E"])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let said = Listener::from(child).finish(rustix::process::Signal::INT);
+    let tagged = |tag: &str| said.out.lines().filter(|line| line.contains(tag)).count();
+    assert_eq!((tagged("[NEW]"), tagged("[SYNC]")), (2, 5), "{said:?}");
+    assert!(
+        said.err.contains("2 flow events have been shown."),
+        "{said:?}"
+    );
+    assert_eq!(said.status, 0);
 }
 
 #[test]

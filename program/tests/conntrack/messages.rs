@@ -152,6 +152,8 @@ fn the_help_names_every_command_and_option_and_those_of_a_protocol() {
 fn verbs_and_their_help_stay_what_they_were() {
     let said = run(IPCT, &["--help"]);
     assert!(said.out.contains("replay") && said.status == 0, "{said:?}");
+    assert!(said.out.contains("conntrack(8): ipct -h"), "{said:?}");
+    assert!(run(IPCT, &["-h"]).out.contains("--orig-zone"));
     assert_eq!(run(IPCT, &["replay", "/nonexistent"]).status, 1);
 }
 
@@ -183,13 +185,19 @@ fn what_the_kernel_refuses_is_told_in_the_tools_words() {
 #[test]
 fn without_the_right_to_it_nothing_is_listed_or_changed() {
     let Some(space) = Space::new() else { return };
-    for line in ["-L", "-F", "-D", "-S expect", "-L expect", "-E"] {
+    let run = |line: &str| {
         let drop = ["--bounding-set", "-net_admin", ours()];
         let arguments: Vec<&str> = drop.into_iter().chain(line.split(' ')).collect();
-        let said = space.run("setpriv", &arguments);
-        if line.starts_with("-S") || line == "-E" {
-            continue;
-        }
+        space.run("setpriv", &arguments)
+    };
+    // What `/proc` shows to everybody is shown.
+    for line in ["-C", "-S", "-S expect"] {
+        let said = run(line);
+        assert_eq!((said.err.as_str(), said.status), ("", 0), "{line}");
+        assert_eq!(said.out, space.must(ours(), &words(line)), "{line}");
+    }
+    for line in ["-L", "-F", "-D", "-L expect", "-C expect", "-E"] {
+        let said = run(line);
         assert_eq!(
             said.err,
             format!(

@@ -21,6 +21,7 @@
 //!
 //! *Hostile bytes* are refused, or are an entry that the tracker could have made itself.
 
+use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
@@ -143,7 +144,7 @@ impl Conntrack {
     }
 }
 
-fn give_rare(extra: &mut Option<Extra>, connection: &Connection, private: &Private) {
+fn give_rare(extra: &mut Option<Box<Extra>>, connection: &Connection, private: &Private) {
     let helper = match private.helper_gone {
         true => Some(String::new()),
         false => connection.helper.clone(),

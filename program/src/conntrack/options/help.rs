@@ -47,6 +47,9 @@ pub(crate) fn help(voice: Voice, known: Option<&'static Known>) -> String {
     if let Some(known) = known {
         protocol(&mut text, known);
     }
+    if voice == Voice::Ipct {
+        text.push_str("\nCommands that conntrack(8) has no word for: ipct --help\n");
+    }
     text
 }
 
