@@ -79,7 +79,7 @@ fn any_message_is_answered_or_passed_over() {
     });
     for number in 0..20_000_u32 {
         let subsystem = [1, 2, 0xc0, random() as u8][random() as usize % 4];
-        let kind = u16::from(subsystem) << 8 | random() as u16 % 10;
+        let kind = u16::from(subsystem) << 8 | (random() as u16 % 10);
         let body: Vec<u8> = (0..random() % 64 * 4)
             .map(|_| random() as u8 & [0xff, 0x0f, 0x03][random() as usize % 3])
             .collect();
