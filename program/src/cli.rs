@@ -18,6 +18,61 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run captures through a fresh tracker on the capture's own clock, and print the table
     Replay(Replay),
+
+    /// Say who fills a table, what it looks like, and what to do
+    Report(Report),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Report {
+    /// A capture, or a saved listing (/proc/net/nf_conntrack, /proc/net/ip_conntrack, conntrack -L in any
+    /// form), also gzip'd; - is standard input
+    #[arg(value_name = "SOURCE", default_value = "-")]
+    pub(crate) source: PathBuf,
+
+    /// The moment of a capture: fullest (most entries), end (the last packet), or seconds after the first
+    #[arg(long, value_name = "fullest|end|SECONDS", default_value = "fullest", value_parser = at)]
+    pub(crate) at: At,
+
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Lines of each top list
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) top: Option<u16>,
+
+    /// The limit of the machine that the table is of: its nf_conntrack_max
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) max: Option<u64>,
+
+    /// The hash buckets of that machine: its nf_conntrack_buckets
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) buckets: Option<u64>,
+
+    /// Set a knob for the replay of a capture; may be repeated. `ipct replay --help` lists them
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    pub(crate) sysctl: Vec<Setting>,
+}
+
+/// A moment of a capture, for a report.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum At {
+    Fullest,
+    End,
+    /// Nanoseconds after the first packet.
+    After(u64),
+}
+
+fn at(text: &str) -> Result<At, String> {
+    if text == "fullest" {
+        return Ok(At::Fullest);
+    }
+    let refused = |_| "accepts `fullest`, `end` or 0 to 10000000000 seconds".to_owned();
+    Ok(match moment(text).map_err(refused)? {
+        Moment::End => At::End,
+        Moment::After(nanos) => At::After(nanos),
+    })
 }
 
 #[derive(Debug, Args)]

@@ -10,6 +10,7 @@
 
 mod cli;
 mod replay;
+mod report;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -18,8 +19,11 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let cli::Command::Replay(arguments) = cli.command;
-    match replay::run(&arguments) {
+    let ran = match &cli.command {
+        cli::Command::Replay(arguments) => replay::run(arguments),
+        cli::Command::Report(arguments) => report::run(arguments),
+    };
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

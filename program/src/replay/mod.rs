@@ -59,7 +59,7 @@ pub(crate) fn run(arguments: &Replay) -> io::Result<bool> {
     Ok(sound)
 }
 
-fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
+pub(crate) fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
     let mut config = default_config();
     // A low threshold may be given before the high one that makes room for it.
     let (mut waiting, mut rest): (Vec<_>, Vec<_>) = (settings.iter().collect(), Vec::new());

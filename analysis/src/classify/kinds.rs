@@ -1,0 +1,153 @@
+//! The flows of a scene by kind: which of them a rule looks at.
+
+use ip_conntrack::{Protocol, TcpState};
+
+use super::Scene;
+use super::group::Group;
+use crate::flow::{Origin, Scope, scope};
+use crate::limits::amplifier;
+use crate::rows::{Side, View};
+
+/// UDP ports of services that send without being answered, or answer elsewhere: logs, flow records,
+/// traps, boot requests.
+const ONE_WAY: &[u16] = &[
+    67, 68, 69, 162, 514, 1514, 2055, 4739, 5140, 6343, 8125, 9995, 9996, 12201, 25826,
+];
+
+/// Where traceroute sends its datagrams.
+const TRACEROUTE: std::ops::Range<u16> = 33_434..33_626;
+
+/// Flows by kind, measured.
+#[derive(Debug)]
+pub(super) struct Kinds {
+    /// Flows in all, without those that only say what was asked for (ARP) or are of no use.
+    pub(super) flows: u64,
+    pub(super) half_open: Group,
+    pub(super) lone_udp: Group,
+    /// Of the unanswered UDP flows: from a port that amplifies, or later fragments.
+    pub(super) amplified: Group,
+    pub(super) fragments: u64,
+    /// The rest of the unanswered UDP flows.
+    pub(super) plain_udp: Group,
+    pub(super) one_way_udp: u64,
+    /// UDP to a port that amplifies, answered.
+    pub(super) asked: Group,
+    pub(super) dhcp: Group,
+    pub(super) icmp: Group,
+    /// TCP in the middle of nothing.
+    pub(super) stray_tcp: Group,
+    pub(super) syn_acks: Group,
+    pub(super) established: Group,
+    pub(super) closing: u64,
+    pub(super) close_wait: Group,
+    pub(super) tcp: u64,
+    /// Everything unanswered.
+    pub(super) unanswered: Group,
+}
+
+impl Kinds {
+    pub(super) fn of(scene: &Scene<'_>) -> Kinds {
+        let flows = || scene.flows();
+        let count = |kind: fn(&View<'_>) -> bool| flows().filter(kind).count() as u64;
+        let group = |kind: fn(&View<'_>) -> bool| Group::of(flows().filter(kind));
+        Kinds {
+            flows: count(|row| !matches!(row.origin(), Origin::Arp | Origin::Other)),
+            half_open: group(is_half_open),
+            lone_udp: group(is_lone_udp),
+            amplified: group(is_amplified),
+            fragments: count(is_udp_fragments),
+            plain_udp: group(|row| is_lone_udp(row) && !is_amplified(row)),
+            one_way_udp: count(|row| is_lone_udp(row) && ONE_WAY.contains(&row.dport)),
+            asked: group(is_asked),
+            dhcp: group(is_dhcp),
+            icmp: group(is_icmp),
+            stray_tcp: group(is_stray_tcp),
+            syn_acks: group(|row| row.origin() == Origin::StraySynAck),
+            established: group(is_established),
+            closing: count(is_closing),
+            close_wait: group(|row| row.tcp() == Some(TcpState::CloseWait)),
+            tcp: count(|row| row.tcp().is_some()),
+            unanswered: group(is_unanswered),
+        }
+    }
+}
+
+fn to_one(row: &View<'_>) -> bool {
+    scope(row.ip(Side::Destination)) != Scope::Group
+}
+
+fn is_half_open(row: &View<'_>) -> bool {
+    row.is_half_open()
+}
+
+fn is_udp(row: &View<'_>) -> bool {
+    matches!(row.protocol, Protocol::UDP | Protocol::UDPLITE)
+}
+
+fn is_udp_fragments(row: &View<'_>) -> bool {
+    row.origin() == Origin::Fragments && is_udp(row)
+}
+
+/// Unanswered UDP to one host.
+fn is_lone_udp(row: &View<'_>) -> bool {
+    let is_entry = row.origin().is_entry() || row.origin() == Origin::Fragments;
+    is_udp(row) && is_entry && !row.replied() && to_one(row)
+}
+
+fn is_amplified(row: &View<'_>) -> bool {
+    is_lone_udp(row) && (amplifier(row.sport).is_some() || is_later_fragment(row))
+}
+
+/// Nothing but the header of the datagram's first fragment has ports.
+fn is_later_fragment(row: &View<'_>) -> bool {
+    row.origin() == Origin::Fragments && row.sport == 0 && row.dport == 0
+}
+
+fn is_asked(row: &View<'_>) -> bool {
+    is_udp(row) && row.origin().is_entry() && row.replied() && amplifier(row.dport).is_some()
+}
+
+fn is_dhcp(row: &View<'_>) -> bool {
+    is_udp(row) && matches!(row.dport, 67 | 547)
+}
+
+/// ICMP that is unanswered, or answered with the first packet: as a flood to a host that lives.
+fn is_icmp(row: &View<'_>) -> bool {
+    let is_single = row.packets().is_none_or(|[original, _]| original <= 2);
+    row.protocol.is_icmp() && to_one(row) && (!row.replied() || is_single)
+}
+
+fn is_stray_tcp(row: &View<'_>) -> bool {
+    match row.origin() {
+        Origin::StrayAck | Origin::StrayReset | Origin::StrayFlags => true,
+        Origin::Entry => row.tcp().is_some() && !row.replied() && !row.is_half_open(),
+        _ => false,
+    }
+}
+
+fn is_established(row: &View<'_>) -> bool {
+    row.tcp() == Some(TcpState::Established) && row.replied()
+}
+
+fn is_closing(row: &View<'_>) -> bool {
+    use TcpState::{Close, CloseWait, FinWait, LastAck, TimeWait};
+    let is_closing = matches!(
+        row.tcp(),
+        Some(FinWait | CloseWait | LastAck | TimeWait | Close)
+    );
+    is_closing && row.replied()
+}
+
+/// Everything that somebody sends and nobody answers.
+pub(super) fn is_unanswered(row: &View<'_>) -> bool {
+    is_half_open(row) || is_lone_udp(row) || is_stray_tcp(row) || (is_icmp(row) && !row.replied())
+}
+
+/// A try that failed: what a scan leaves.
+pub(super) fn is_failed(row: &View<'_>) -> bool {
+    let is_trace = is_udp(row) && TRACEROUTE.contains(&row.dport);
+    let is_echo = row.protocol.is_icmp() && matches!(row.dport >> 8, 8 | 128);
+    let is_plain_udp = is_lone_udp(row) && !is_amplified(row) && !is_trace;
+    let is_flags = row.origin() == Origin::StrayFlags;
+    is_half_open(row) || is_plain_udp || is_flags || (is_echo && !row.replied())
+}

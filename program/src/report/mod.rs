@@ -1,0 +1,54 @@
+//! `ipct report`: who fills the table, what it looks like, and what to do.
+//!
+//! A table comes from a capture, which is replayed, or from a saved listing; what a file is, its first
+//! bytes tell. What is told of it is made by `ip_conntrack_analysis`; here it is read and written.
+
+mod arp;
+mod capture;
+mod input;
+mod listing;
+mod text;
+
+use std::io::{self, Write};
+
+use ip_conntrack_analysis::Report;
+
+use crate::cli;
+use crate::say;
+
+/// Lines of each top list, unless told otherwise.
+pub(crate) const LINES: usize = 10;
+
+/// Returns whether the source was sound.
+///
+/// # Errors
+///
+/// Standard output could not be written to.
+pub(crate) fn run(arguments: &cli::Report) -> io::Result<bool> {
+    let (report, sound) = match make(arguments) {
+        Ok(made) => made,
+        Err(error) => {
+            say(format_args!("{error}"));
+            return Ok(false);
+        }
+    };
+    let mut out = io::stdout().lock();
+    match arguments.json {
+        true => {
+            serde_json::to_writer_pretty(&mut out, &report)?;
+            writeln!(out)?;
+        }
+        false => text::write(&mut out, &report)?,
+    }
+    out.flush()?;
+    Ok(sound)
+}
+
+/// => the report, and whether all of the source could be read.
+fn make(arguments: &cli::Report) -> Result<(Report, bool), String> {
+    let input = input::open(&arguments.source)?;
+    match input {
+        input::Input::Capture(again) => capture::report(arguments, &again),
+        input::Input::Listing(name, reader) => listing::report(arguments, name, reader),
+    }
+}
