@@ -168,17 +168,26 @@ impl Flow {
 
     /// Whether it is a TCP connection whose handshake is not complete, or was refused.
     pub fn is_half_open(&self) -> bool {
-        is_half_open(self.origin, self.state, self.replied)
+        is_half_open(self.origin, self.state, self.replied, self.packets)
     }
 }
 
-pub(crate) fn is_half_open(origin: Origin, state: Option<ProtocolState>, replied: bool) -> bool {
+/// A connection that was reset is among them if no more was said than SYN, SYN/ACK and RST.
+pub(crate) fn is_half_open(
+    origin: Origin,
+    state: Option<ProtocolState>,
+    replied: bool,
+    packets: Option<[u64; 2]>,
+) -> bool {
+    let Some(ProtocolState::Tcp(state)) = state else {
+        return false;
+    };
     match state {
-        Some(ProtocolState::Tcp(state)) => match state {
-            TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2 => true,
-            TcpState::Close => !replied || origin == Origin::ResetAtOnce,
-            _ => false,
-        },
+        TcpState::SynSent | TcpState::SynRecv | TcpState::SynSent2 => true,
+        TcpState::Close => {
+            let was_short = packets.is_some_and(|[out, back]| out <= 2 && back <= 1);
+            !replied || origin == Origin::ResetAtOnce || was_short
+        }
         _ => false,
     }
 }

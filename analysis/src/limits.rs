@@ -88,6 +88,8 @@ thresholds! {
         "Cisco IOS: `ip dhcp snooping limit rate`, recommended 15 for a port";
     ICMP_RATE = 1000.0, "ICMP packets a second to one host",
         "Junos: screen icmp flood threshold 1000";
+    ICMP_RATE_UNANSWERED = 100.0, "ICMP packets a second to one host that answers none",
+        "ours: ping sends one a second, and five a second at most for users that are not root (RFC 1122 asks for limits of errors only)";
     LEAK_SHARE_FROM = 0.1, "share of TCP connections in CLOSE_WAIT",
         "ours: a program that closes its sockets leaves that state within milliseconds";
     LEAK_SHARE_TO = 0.4, "share of TCP connections in CLOSE_WAIT from which a program leaks them",

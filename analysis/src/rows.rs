@@ -322,6 +322,11 @@ impl Row {
     }
 
     pub(crate) fn is_half_open(&self) -> bool {
-        is_half_open(self.origin, self.state(), self.replied())
+        is_half_open(
+            self.origin,
+            self.state(),
+            self.replied(),
+            self.packets().map(|both| both.map(u64::from)),
+        )
     }
 }

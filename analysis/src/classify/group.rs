@@ -114,9 +114,9 @@ impl Group {
             IMPOSSIBLE,
             5.0 * IMPOSSIBLE,
         );
-        let networks = self.source_networks.distinct.max(1) as f64;
-        let filled = self.sources.distinct as f64 / (256.0 * networks);
-        let filled = ramp(filled, FILLED_PREFIX / 2.0, FILLED_PREFIX);
+        // As many hosts as a network evenly filled with flows would have (perplexity).
+        let hosts = (self.sources.entropy - self.source_networks.entropy).exp2();
+        let filled = ramp(hosts / 256.0, FILLED_PREFIX / 2.0, FILLED_PREFIX);
         enough * spread.max(impossible).max(filled)
     }
 

@@ -30,9 +30,10 @@ pub(super) const RULES: &[Rule] = &[
 
 /// Enough flows to speak of an attack.
 pub(super) fn number(group: &Group) -> f64 {
-    match group.sources.distinct {
-        0..=2 => ramp(group.flows as f64, limits::OF_ONE_FROM, limits::OF_ONE_TO),
-        _ => ramp(group.flows as f64, limits::FEW, limits::MANY),
+    let flows = group.flows as f64;
+    match group.sources.share_of_first(2) > 0.8 {
+        true => ramp(flows, limits::OF_ONE_FROM, limits::OF_ONE_TO),
+        false => ramp(flows, limits::FEW, limits::MANY),
     }
 }
 
@@ -162,23 +163,33 @@ fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
 }
 
 /// Few flows with many packets: a ping that does not wait.
-fn icmp_by_rate(scene: &Scene<'_>, secs: f64, packets: u64) -> Option<Evidence> {
-    let group = Group::of(scene.flows().filter(|row| row.protocol.is_icmp()));
-    let (sent, rate) = (group.packets, group.packets as f64 / secs.max(0.1));
-    (sent > 0).then(|| {
+fn icmp_by_rate(scene: &Scene<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
+    let of_icmp = || scene.flows().filter(|row| row.protocol.is_icmp());
+    let kinds = [
+        (Group::of(of_icmp()), limits::ICMP_RATE, "ICMP packets"),
+        (
+            Group::of(of_icmp().filter(|row| !row.replied())),
+            limits::ICMP_RATE_UNANSWERED,
+            "unanswered ICMP packets",
+        ),
+    ];
+    let rated = kinds.iter().filter(|(group, ..)| group.packets > 0);
+    let found = rated.map(|(group, limit, what)| {
+        let (sent, rate) = (group.packets, group.packets as f64 / secs.max(0.1));
         let part = share(sent, packets);
         Evidence::of(Class::IcmpFlood)
             .needs(
-                ramp(rate, limits::ICMP_RATE / 2.0, 1.5 * limits::ICMP_RATE),
-                format!("{sent} ICMP packets in {secs:.1} s are {rate:.0} a second"),
+                ramp(rate, limit / 2.0, 1.5 * limit),
+                format!("{sent} {what} in {secs:.1} s are {rate:.0} a second"),
             )
             .needs(
                 ramp(part, 0.2, 0.5),
                 format!("{} of all packets", percent(part)),
             )
-            .needs(focused(group.focus()), to_one_target(&group))
+            .needs(focused(group.focus()), to_one_target(group))
             .silently_needs(ramp(sent as f64, 100.0, 300.0))
-    })
+    });
+    found.collect()
 }
 
 /// A flood that no single address gets much of.
