@@ -21,30 +21,36 @@ impl Ranking {
     pub(crate) fn of(mut keys: Vec<u64>, most: usize) -> Ranking {
         keys.sort_unstable();
         let mut heap = BinaryHeap::with_capacity(most + 1);
-        let (mut distinct, mut weighted) = (0, 0.0);
+        let (mut distinct, mut weighted, mut least) = (0, 0.0, 0);
         for run in keys.chunk_by(|a, b| a == b) {
             let count = run.len() as u64;
             distinct += 1;
-            weighted += count as f64 * (count as f64).log2();
-            heap.push(Reverse((count, Reverse(run[0]))));
-            if heap.len() > most {
-                heap.pop();
+            if count > 1 {
+                weighted += count as f64 * (count as f64).log2();
+            }
+            // Keys come in their order, so of equally frequent ones the first stay.
+            if heap.len() < most || count > least {
+                heap.push(Reverse((count, Reverse(run[0]))));
+                if heap.len() > most {
+                    heap.pop();
+                }
+                least = heap.peek().map_or(0, |Reverse((count, _))| *count);
             }
         }
-        let top = heap.into_sorted_vec();
+        let top = heap.into_sorted_vec().into_iter();
         let n = keys.len() as f64;
+        let entropy = if n > 0.0 {
+            n.log2() - weighted / n
+        } else {
+            0.0
+        };
         Ranking {
             top: top
-                .into_iter()
-                .map(|Reverse((n, Reverse(key)))| (key, n))
+                .map(|Reverse((count, Reverse(key)))| (key, count))
                 .collect(),
             total: keys.len() as u64,
             distinct,
-            entropy: if n > 0.0 {
-                (n.log2() - weighted / n).max(0.0)
-            } else {
-                0.0
-            },
+            entropy: entropy.max(0.0),
         }
     }
 

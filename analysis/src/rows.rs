@@ -159,6 +159,15 @@ impl Rows {
         self.seen as f64 / self.rows.len().max(1) as f64
     }
 
+    pub(crate) fn view(&self, place: usize) -> Option<View<'_>> {
+        let row = self.rows.get(place)?;
+        Some(View {
+            rows: self,
+            row,
+            place,
+        })
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = View<'_>> + Clone {
         let rows = self.rows.iter().enumerate();
         rows.map(|(place, row)| View {
@@ -216,10 +225,9 @@ impl std::ops::Deref for View<'_> {
 
 impl View<'_> {
     pub(crate) fn host(&self, side: Side) -> Host {
-        let hidden = self.rows.hidden.get(self.place).copied().unwrap_or([0, 0]);
         Host {
             ip: self.ip(side),
-            hidden: hidden[side as usize],
+            hidden: self.hidden(side),
         }
     }
 
@@ -235,32 +243,58 @@ impl View<'_> {
         }))
     }
 
-    /// A number for an address: another for another address (IPv6: all but certainly).
+    fn hidden(&self, side: Side) -> u8 {
+        let hidden = self.rows.hidden.get(self.place).copied().unwrap_or([0, 0]);
+        hidden[side as usize]
+    }
+
+    /// A number for an address: another for another address (IPv6: all but certainly). Below 2^40 for
+    /// IPv4.
+    #[inline]
     pub(crate) fn key(&self, side: Side) -> u64 {
-        let host = self.host(side);
-        match host.ip {
-            IpAddr::V4(ip) => u64::from(ip.to_bits()) | u64::from(host.hidden) << 32,
-            IpAddr::V6(_) => hash(&host) | 1 << 63,
+        if self.is_v6() {
+            return hash(&self.host(side)) | 1 << 63;
         }
+        let bits = match side {
+            Side::Source => self.src,
+            Side::Destination => self.dst,
+        };
+        u64::from(bits) | u64::from(self.hidden(side)) << 32
     }
 
     /// A number for both addresses.
+    #[inline]
     pub(crate) fn pair_key(&self) -> u64 {
-        match (self.ip(Side::Source), self.ip(Side::Destination)) {
-            (IpAddr::V4(src), IpAddr::V4(dst)) if self.rows.hidden.is_empty() => {
-                u64::from(src.to_bits()) << 32 | u64::from(dst.to_bits())
-            }
-            _ => hash(&(self.host(Side::Source), self.host(Side::Destination))),
+        if !self.is_v6() && self.rows.hidden.is_empty() {
+            return u64::from(self.src) << 32 | u64::from(self.dst);
         }
+        hash(&(self.key(Side::Source), self.key(Side::Destination)))
     }
 
     /// A number for a destination and its port.
     pub(crate) fn service_key(&self) -> u64 {
-        let key = self.key(Side::Destination);
-        match key >> 40 {
-            0 => key | u64::from(self.dport) << 40,
-            _ => hash(&(key, self.dport)),
-        }
+        with_port(self.key(Side::Destination), self.dport)
+    }
+
+    /// A number for a source, the protocol and the destination port.
+    pub(crate) fn source_port_key(&self) -> u64 {
+        let key = with_port(self.key(Side::Source), self.dport);
+        key ^ u64::from(self.protocol.0) << 56
+    }
+
+    /// A number for a source, a destination and its port.
+    pub(crate) fn call_key(&self) -> u64 {
+        let (source, service) = (self.key(Side::Source), self.service_key());
+        // Multiplication by an odd number loses nothing, so only 80 bits in 64 may clash.
+        source.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29) ^ service
+    }
+}
+
+/// 16 bits more; exact for keys of IPv4.
+fn with_port(key: u64, port: u16) -> u64 {
+    match key >> 40 {
+        0 => key | u64::from(port) << 40,
+        _ => key.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(port),
     }
 }
 

@@ -7,7 +7,7 @@ use ip_conntrack::Protocol;
 use crate::flow::Host;
 use crate::prefix::{self, PrefixCount};
 use crate::rank::Ranking;
-use crate::rows::{Rows, Side, View, hash};
+use crate::rows::{Rows, Side, View};
 
 /// Who and what is most frequent among some flows. Counts are scaled to all flows where only a sample
 /// of them is kept.
@@ -110,70 +110,39 @@ impl Who {
 
 fn hosts(rows: &Rows, side: Side, most: usize) -> Hosts {
     let ranking = Ranking::of(rows.iter().map(|row| row.key(side)).collect(), most);
-    let mut places: HashMap<u64, Gathered> = HashMap::new();
-    for (place, (key, _)) in ranking.top.iter().enumerate() {
-        places.insert(
-            *key,
-            Gathered {
-                place,
-                ..Gathered::default()
-            },
-        );
-    }
-    for row in rows.iter() {
-        if let Some(gathered) = places.get_mut(&row.key(side)) {
-            gathered.add(row, side);
-        }
-    }
-    let scale = |flows: u64| (flows as f64 * rows.weight()).round() as u64;
-    let mut top: Vec<_> = places.into_values().collect();
-    top.sort_by_key(|gathered| gathered.place);
+    // One after the other, so that the peers of one host only are in memory.
+    let top = ranking
+        .top
+        .iter()
+        .filter_map(|(key, flows)| host(rows, side, *key, *flows));
     Hosts {
-        top: top
-            .into_iter()
-            .filter_map(|gathered| gathered.count(&scale))
-            .collect(),
+        top: top.collect(),
         distinct: ranking.distinct,
         entropy: ranking.entropy,
     }
 }
 
-/// What is gathered about one of the top addresses.
-#[derive(Default)]
-struct Gathered {
-    place: usize,
-    host: Option<Host>,
-    flows: u64,
-    unreplied: u64,
-    assured: u64,
-    peers: Vec<u64>,
-    ports: Vec<u64>,
-}
-
-impl Gathered {
-    fn add(&mut self, row: View<'_>, side: Side) {
-        let other = match side {
-            Side::Source => Side::Destination,
-            Side::Destination => Side::Source,
-        };
-        self.host.get_or_insert_with(|| row.host(side));
-        self.flows += 1;
-        self.unreplied += u64::from(!row.replied());
-        self.assured += u64::from(row.assured());
-        self.peers.push(row.key(other));
-        self.ports.push(u64::from(row.dport));
+fn host(rows: &Rows, side: Side, key: u64, flows: u64) -> Option<HostCount> {
+    let other = match side {
+        Side::Source => Side::Destination,
+        Side::Destination => Side::Source,
+    };
+    let of_host = || rows.iter().filter(|row| row.key(side) == key);
+    let scale = |flows: u64| (flows as f64 * rows.weight()).round() as u64;
+    let distinct = |keys: Vec<u64>| Ranking::of(keys, 0).distinct;
+    let (mut unreplied, mut assured) = (0, 0);
+    for row in of_host() {
+        unreplied += u64::from(!row.replied());
+        assured += u64::from(row.assured());
     }
-
-    fn count(self, scale: &impl Fn(u64) -> u64) -> Option<HostCount> {
-        Some(HostCount {
-            host: self.host?,
-            flows: scale(self.flows),
-            peers: Ranking::of(self.peers, 0).distinct,
-            ports: Ranking::of(self.ports, 0).distinct,
-            unreplied: scale(self.unreplied),
-            assured: scale(self.assured),
-        })
-    }
+    Some(HostCount {
+        host: of_host().next()?.host(side),
+        flows: scale(flows),
+        peers: distinct(of_host().map(|row| row.key(other)).collect()),
+        ports: distinct(of_host().map(|row| u64::from(row.dport)).collect()),
+        unreplied: scale(unreplied),
+        assured: scale(assured),
+    })
 }
 
 fn ports(rows: &Rows, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec<PortCount> {
@@ -206,9 +175,4 @@ fn named_pairs(rows: &Rows, ranking: &Ranking) -> Vec<PairCount> {
     }
     let lines = ranking.top.iter().filter_map(|(key, _)| named.get(key));
     lines.copied().collect()
-}
-
-/// A number for a source, a destination and its port.
-pub(crate) fn source_service_key(row: &View<'_>) -> u64 {
-    hash(&(row.key(Side::Source), row.service_key()))
 }

@@ -1,7 +1,5 @@
 //! Complete connections: a flood of them, and such as are not closed.
 
-use ip_conntrack::TcpState;
-
 use super::evidence::{Evidence, percent};
 use super::group::Group;
 use super::kinds::Kinds;
@@ -9,10 +7,9 @@ use super::rules::{focused, from_sources, how_many, number, weight};
 use super::{Class, Scene};
 use crate::limits::{self, ramp};
 use crate::rank::share;
-use crate::rows::View;
 
 /// Many complete connections to one service, of few sources or with nothing said.
-pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.established;
     let closing = share(kinds.closing, kinds.closing + group.flows);
     let lasting = 1.0
@@ -22,13 +19,13 @@ pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence
             5.0 * limits::CLOSING_NORMAL,
         );
     let (quiet, told) = quiet(group);
-    let each = share(group.flows, group.sources.distinct);
+    let each = share(group.flows, group.sources().distinct);
     let heavy = ramp(
         each,
         limits::CONNECTIONS_OF_ONE / 10.0,
         limits::CONNECTIONS_OF_ONE / 2.0,
     )
-    .max(ramp(group.sources.share_of_first(4), 0.3, 0.6) * first_call(group));
+    .max(ramp(group.sources().share_of_first(4), 0.3, 0.6) * first_call(group));
     // Of many sources with few connections each, only silence tells a flood from a busy service.
     let of_many = if group.counted > 0 { 0.75 * quiet } else { 0.0 };
     let fill = ramp(scene.fill.unwrap_or(0.0), 0.3, 0.7);
@@ -39,10 +36,10 @@ pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence
                 how_many(group, kinds, "complete TCP connections"),
             )
             .needs(
-                focused(group.services.top_share()),
+                focused(group.services().top_share()),
                 format!(
                     "{} of them go to one port of one address",
-                    percent(group.services.top_share())
+                    percent(group.services().top_share())
                 ),
             )
             .needs(
@@ -55,8 +52,8 @@ pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence
 }
 
 /// Whether the connections of the busiest source to its service are too many.
-fn first_call(group: &Group) -> f64 {
-    let first = group.calls.top.first().map_or(0, |(_, flows)| *flows);
+fn first_call(group: &Group<'_>) -> f64 {
+    let first = group.calls().top.first().map_or(0, |(_, flows)| *flows);
     ramp(
         first as f64,
         limits::CONNECTIONS_OF_ONE / 2.0,
@@ -65,7 +62,7 @@ fn first_call(group: &Group) -> f64 {
 }
 
 /// Whether next to nothing is said.
-fn quiet(group: &Group) -> (f64, String) {
+fn quiet(group: &Group<'_>) -> (f64, String) {
     let Some(each) = group.packets_each() else {
         // Within a network, pools of connections are usual.
         let within = ramp(share(group.within, group.flows), 0.3, 0.7);
@@ -85,10 +82,13 @@ fn quiet(group: &Group) -> (f64, String) {
 }
 
 /// A program that does not close what the other side closed.
-pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.close_wait;
     let part = share(group.flows, kinds.tcp);
-    let focus = group.services.top_share().max(group.sources.top_share());
+    let focus = group
+        .services()
+        .top_share()
+        .max(group.sources().top_share());
     vec![
         Evidence::of(Class::ConnectionLeak)
             .needs(
@@ -103,24 +103,28 @@ pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
             )
             .needs(
                 focused(focus).max(0.6),
-                format!("{} of them are with one service", percent(group.services.top_share())),
+                format!("{} of them are with one service", percent(group.services().top_share())),
             ),
     ]
 }
 
 /// Established connections in which nothing happens any more.
-pub(super) fn idle(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
-    let open = |row: &View<'_>| row.tcp() == Some(TcpState::Established) && row.assured();
-    let remaining = || scene.entries().filter(open).filter_map(|row| row.timeout());
-    let Some(full) = remaining().max().map(full_timeout) else {
+pub(super) fn idle(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+    let assured = || kinds.established.iter().filter(|row| row.assured());
+    let Some(full) = assured()
+        .filter_map(|row| row.timeout())
+        .max()
+        .map(full_timeout)
+    else {
         return Vec::new();
     };
     let limit = f64::from(full) - limits::IDLE_FOR;
-    let is_idle =
-        |row: &View<'_>| open(row) && row.timeout().is_some_and(|left| f64::from(left) < limit);
-    let group = Group::of(scene.entries().filter(is_idle));
+    let is_late = |left: u32| f64::from(left) < limit;
+    let group = kinds
+        .established
+        .only(|row| row.assured() && row.timeout().is_some_and(is_late));
     let part = share(group.flows, kinds.established.flows);
-    let focus = group.services.top_share().max(group.pairs.top_share());
+    let focus = group.services().top_share().max(group.pairs().top_share());
     vec![
         Evidence::of(Class::ConnectionLeak)
             .needs(
@@ -134,7 +138,7 @@ pub(super) fn idle(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
                     percent(part)
                 ),
             )
-            .needs(focused(focus), format!("{} of them are with one service", percent(group.services.top_share()))),
+            .needs(focused(focus), format!("{} of them are with one service", percent(group.services().top_share()))),
     ]
 }
 

@@ -19,37 +19,41 @@ const TRACEROUTE: std::ops::Range<u16> = 33_434..33_626;
 
 /// Flows by kind, measured.
 #[derive(Debug)]
-pub(super) struct Kinds {
+pub(super) struct Kinds<'a> {
     /// Flows in all, without those that only say what was asked for (ARP) or are of no use.
     pub(super) flows: u64,
-    pub(super) half_open: Group,
-    pub(super) lone_udp: Group,
+    pub(super) half_open: Group<'a>,
+    pub(super) lone_udp: Group<'a>,
     /// Of the unanswered UDP flows: from a port that amplifies, or later fragments.
-    pub(super) amplified: Group,
+    pub(super) amplified: Group<'a>,
     pub(super) fragments: u64,
     /// The rest of the unanswered UDP flows.
-    pub(super) plain_udp: Group,
+    pub(super) plain_udp: Group<'a>,
     pub(super) one_way_udp: u64,
     /// UDP to a port that amplifies, answered.
-    pub(super) asked: Group,
-    pub(super) dhcp: Group,
-    pub(super) icmp: Group,
+    pub(super) asked: Group<'a>,
+    pub(super) dhcp: Group<'a>,
+    pub(super) icmp: Group<'a>,
     /// TCP in the middle of nothing.
-    pub(super) stray_tcp: Group,
-    pub(super) syn_acks: Group,
-    pub(super) established: Group,
+    pub(super) stray_tcp: Group<'a>,
+    pub(super) syn_acks: Group<'a>,
+    pub(super) established: Group<'a>,
     pub(super) closing: u64,
-    pub(super) close_wait: Group,
+    pub(super) close_wait: Group<'a>,
     pub(super) tcp: u64,
     /// Everything unanswered.
-    pub(super) unanswered: Group,
+    pub(super) unanswered: Group<'a>,
+    /// What a scan leaves.
+    pub(super) failed: Group<'a>,
+    /// ICMP, answered or not.
+    pub(super) icmp_all: Group<'a>,
 }
 
-impl Kinds {
-    pub(super) fn of(scene: &Scene<'_>) -> Kinds {
-        let flows = || scene.flows();
-        let count = |kind: fn(&View<'_>) -> bool| flows().filter(kind).count() as u64;
-        let group = |kind: fn(&View<'_>) -> bool| Group::of(flows().filter(kind));
+impl<'a> Kinds<'a> {
+    pub(super) fn of(scene: &Scene<'a>) -> Kinds<'a> {
+        let flows = scene.flows();
+        let count = |kind: fn(&View<'_>) -> bool| flows.iter().filter(kind).count() as u64;
+        let group = |kind: fn(&View<'_>) -> bool| flows.group(kind);
         Kinds {
             flows: count(|row| !matches!(row.origin(), Origin::Arp | Origin::Other)),
             half_open: group(is_half_open),
@@ -68,6 +72,8 @@ impl Kinds {
             close_wait: group(|row| row.tcp() == Some(TcpState::CloseWait)),
             tcp: count(|row| row.tcp().is_some()),
             unanswered: group(is_unanswered),
+            failed: group(is_failed),
+            icmp_all: group(|row| row.protocol.is_icmp()),
         }
     }
 }
@@ -139,12 +145,12 @@ fn is_closing(row: &View<'_>) -> bool {
 }
 
 /// Everything that somebody sends and nobody answers.
-pub(super) fn is_unanswered(row: &View<'_>) -> bool {
+fn is_unanswered(row: &View<'_>) -> bool {
     is_half_open(row) || is_lone_udp(row) || is_stray_tcp(row) || (is_icmp(row) && !row.replied())
 }
 
 /// A try that failed: what a scan leaves.
-pub(super) fn is_failed(row: &View<'_>) -> bool {
+fn is_failed(row: &View<'_>) -> bool {
     let is_trace = is_udp(row) && TRACEROUTE.contains(&row.dport);
     let is_echo = row.protocol.is_icmp() && matches!(row.dport >> 8, 8 | 128);
     let is_plain_udp = is_lone_udp(row) && !is_amplified(row) && !is_trace;

@@ -25,8 +25,9 @@ use serde::Serialize;
 
 use crate::census::Census;
 use crate::limits;
-use crate::rows::{Rows, View};
+use crate::rows::Rows;
 use evidence::Evidence;
+use group::Flows;
 use kinds::Kinds;
 use rules::RULES;
 
@@ -145,13 +146,11 @@ impl<'a> Scene<'a> {
         }
     }
 
-    fn entries(&self) -> impl Iterator<Item = View<'a>> + Clone + use<'a> {
-        self.table.rows.iter()
-    }
-
-    fn flows(&self) -> impl Iterator<Item = View<'a>> + Clone + use<'a> {
-        let strays = self.strays.into_iter().flat_map(Rows::iter);
-        self.table.rows.iter().chain(strays)
+    fn flows(&self) -> Flows<'a> {
+        Flows {
+            table: &self.table.rows,
+            strays: self.strays,
+        }
     }
 }
 

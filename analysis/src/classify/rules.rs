@@ -8,7 +8,7 @@ use crate::limits::{self, ramp};
 use crate::rank::share;
 
 /// A rule says how much of a class it sees, and why.
-pub(super) type Rule = fn(&Scene<'_>, &Kinds) -> Vec<Evidence>;
+pub(super) type Rule = fn(&Scene<'_>, &Kinds<'_>) -> Vec<Evidence>;
 
 /// All rules. Each looks at the flows of one kind.
 pub(super) const RULES: &[Rule] = &[
@@ -29,16 +29,16 @@ pub(super) const RULES: &[Rule] = &[
 ];
 
 /// Enough flows to speak of an attack.
-pub(super) fn number(group: &Group) -> f64 {
+pub(super) fn number(group: &Group<'_>) -> f64 {
     let flows = group.flows as f64;
-    match group.sources.share_of_first(2) > 0.8 {
+    match group.sources().share_of_first(2) > 0.8 {
         true => ramp(flows, limits::OF_ONE_FROM, limits::OF_ONE_TO),
         false => ramp(flows, limits::FEW, limits::MANY),
     }
 }
 
 /// The flows are a great part of all.
-pub(super) fn weight(part: u64, kinds: &Kinds) -> f64 {
+pub(super) fn weight(part: u64, kinds: &Kinds<'_>) -> f64 {
     ramp(
         share(part, kinds.flows),
         limits::SHARE_FROM,
@@ -52,18 +52,18 @@ pub(super) fn focused(share: f64) -> f64 {
 }
 
 /// A packet or two each, as far as packets are counted.
-pub(super) fn one_shot(group: &Group) -> f64 {
+pub(super) fn one_shot(group: &Group<'_>) -> f64 {
     let each = group.packets_each().unwrap_or(1.0);
     1.0 - ramp(each, limits::ONE_SHOT, 2.0 * limits::ONE_SHOT)
 }
 
 /// How much of it goes from inside to others: then it is abuse, whatever it is.
-pub(super) fn outbound(group: &Group) -> f64 {
+pub(super) fn outbound(group: &Group<'_>) -> f64 {
     let out = group.from_private.saturating_sub(group.within);
     ramp(share(out, group.flows), 0.5, 0.9)
 }
 
-pub(super) fn how_many(group: &Group, kinds: &Kinds, what: &str) -> String {
+pub(super) fn how_many(group: &Group<'_>, kinds: &Kinds<'_>, what: &str) -> String {
     let part = percent(share(group.flows, kinds.flows));
     format!(
         "{} of {} flows ({part}) are {what}",
@@ -71,24 +71,24 @@ pub(super) fn how_many(group: &Group, kinds: &Kinds, what: &str) -> String {
     )
 }
 
-pub(super) fn to_one_target(group: &Group) -> String {
-    let (targets, top) = (group.targets.distinct, percent(group.focus()));
+pub(super) fn to_one_target(group: &Group<'_>) -> String {
+    let (targets, top) = (group.targets().distinct, percent(group.focus()));
     format!("{top} of them go to one address, of {targets} in all")
 }
 
-pub(super) fn from_sources(group: &Group) -> String {
-    let sources = group.sources.distinct;
-    let (entropy, most) = (group.sources.entropy, (group.flows.max(1) as f64).log2());
+pub(super) fn from_sources(group: &Group<'_>) -> String {
+    let sources = group.sources().distinct;
+    let (entropy, most) = (group.sources().entropy, (group.flows.max(1) as f64).log2());
     format!(
         "they come from {sources} addresses (entropy {entropy:.1} of at most {most:.1} bits); the first has {}",
-        percent(group.sources.top_share())
+        percent(group.sources().top_share())
     )
 }
 
 /// Half-open connections: made-up sources, or few real ones.
-fn syn(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+fn syn(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.half_open;
-    let first_service = group.services.top.first().map_or(0, |(_, flows)| *flows);
+    let first_service = group.services().top.first().map_or(0, |(_, flows)| *flows);
     let part = share(group.flows, kinds.flows);
     let weight = match first_service as f64 >= limits::BACKLOG {
         true => ramp(part, limits::SHARE_BACKLOG_FROM, limits::SHARE_BACKLOG_TO),
@@ -99,7 +99,7 @@ fn syn(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
     let many = how_many(group, kinds, "TCP connections that were never completed");
     let to_service = format!(
         "{} of them go to one port of one address",
-        percent(group.services.top_share())
+        percent(group.services().top_share())
     );
     let one_shot = one_shot(group);
     let made_up = Evidence::of(Class::SpoofedSynFlood)
@@ -109,17 +109,17 @@ fn syn(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
         .silently_needs(one_shot);
     let real = Evidence::of(Class::SynFlood)
         .needs(number(group).min(weight), many.clone())
-        .needs(focused(group.services.top_share()), to_service.clone())
+        .needs(focused(group.services().top_share()), to_service.clone())
         .needs(1.0 - spoofed, from_sources(group))
         .silently_needs(inward);
     let from_inside = Evidence::of(Class::OutboundAbuse)
         .needs(number(group).min(weight), many)
-        .needs(focused(group.services.top_share()), to_service)
+        .needs(focused(group.services().top_share()), to_service)
         .needs(outbound(group), from_inside(group));
     vec![made_up, real, from_inside]
 }
 
-pub(super) fn from_inside(group: &Group) -> String {
+pub(super) fn from_inside(group: &Group<'_>) -> String {
     let out = group.from_private.saturating_sub(group.within);
     format!(
         "{out} of {} go from private or translated addresses to public ones",
@@ -128,7 +128,7 @@ pub(super) fn from_inside(group: &Group) -> String {
 }
 
 /// TCP packets of no connection: refused, or taken for one that began before (nf_conntrack_tcp_loose).
-fn ack_flood(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+fn ack_flood(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.stray_tcp;
     let what =
         "TCP packets of no connection, refused or picked up in the middle, without an answer";
@@ -143,7 +143,7 @@ fn ack_flood(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
     ]
 }
 
-fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.icmp;
     let by_flows = Evidence::of(Class::IcmpFlood)
         .needs(
@@ -152,23 +152,23 @@ fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
         )
         .needs(focused(group.focus()), to_one_target(group))
         .needs(
-            ramp(group.sources.distinct as f64, 0.0, 2.0),
+            ramp(group.sources().distinct as f64, 0.0, 2.0),
             from_sources(group),
         );
     let mut found = vec![by_flows];
     if let (Some(secs), Some(packets)) = (scene.seconds, scene.packets) {
-        found.extend(icmp_by_rate(scene, secs, packets));
+        found.extend(icmp_by_rate(kinds, secs, packets));
     }
     found
 }
 
 /// Few flows with many packets: a ping that does not wait.
-fn icmp_by_rate(scene: &Scene<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
-    let of_icmp = || scene.flows().filter(|row| row.protocol.is_icmp());
+fn icmp_by_rate(kinds: &Kinds<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
+    let unanswered = kinds.icmp_all.only(|row| !row.replied());
     let kinds = [
-        (Group::of(of_icmp()), limits::ICMP_RATE, "ICMP packets"),
+        (&kinds.icmp_all, limits::ICMP_RATE, "ICMP packets"),
         (
-            Group::of(of_icmp().filter(|row| !row.replied())),
+            &unanswered,
             limits::ICMP_RATE_UNANSWERED,
             "unanswered ICMP packets",
         ),
@@ -193,11 +193,11 @@ fn icmp_by_rate(scene: &Scene<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
 }
 
 /// A flood that no single address gets much of.
-fn carpet(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+fn carpet(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.unanswered;
-    let sources = group.sources.distinct as f64;
-    let each_target = sources / group.targets.distinct.max(1) as f64;
-    let regions = group.source_regions.distinct as f64;
+    let sources = group.sources().distinct as f64;
+    let each_target = sources / group.targets().distinct.max(1) as f64;
+    let regions = group.source_regions().distinct as f64;
     // Pairs of one source and one target each are conversations, not a carpet; but made-up sources
     // from everywhere are.
     let mixed = ramp(each_target, 0.5, 2.0).max(ramp(regions, 20.0, 60.0));
@@ -216,14 +216,14 @@ fn carpet(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
                 group.is_carpet(),
                 format!(
                     "they go to {} addresses in {} networks; the first has {}",
-                    group.targets.distinct,
-                    group.target_networks.distinct,
+                    group.targets().distinct,
+                    group.target_networks().distinct,
                     percent(group.focus())
                 ),
             )
             .needs(
                 many.min(mixed)
-                    .min(1.0 - focused(group.sources.top_share())),
+                    .min(1.0 - focused(group.sources().top_share())),
                 from_sources(group),
             ),
     ]

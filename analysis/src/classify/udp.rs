@@ -11,13 +11,13 @@ use crate::limits::{self, amplifier, ramp};
 use crate::rank::share;
 
 /// Answers of amplifying services that nobody asked for.
-pub(super) fn reflection(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let mut found = vec![by_service(scene, kinds)];
     found.extend(by_fixed_port(kinds));
     found
 }
 
-fn by_service(scene: &Scene<'_>, kinds: &Kinds) -> Evidence {
+fn by_service(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Evidence {
     let group = &kinds.amplified;
     // Few amplifiers may send many packets of few flows.
     let packets = group.packets;
@@ -44,15 +44,15 @@ fn by_service(scene: &Scene<'_>, kinds: &Kinds) -> Evidence {
         )
         .needs(focused(group.focus()), to_one_target(group))
         .needs(
-            ramp(group.sources.distinct as f64, 2.0, 8.0),
+            ramp(group.sources().distinct as f64, 2.0, 8.0),
             from_sources(group),
         )
 }
 
 /// `: SNMP (161) 4,045, ...`
-fn services(group: &Group, fragments: u64) -> String {
+fn services(group: &Group<'_>, fragments: u64) -> String {
     let named = group
-        .source_ports
+        .source_ports()
         .top
         .iter()
         .take(4)
@@ -71,10 +71,10 @@ fn services(group: &Group, fragments: u64) -> String {
 }
 
 /// A service that is not in the list: many sources, one source port, packets of some size.
-fn by_fixed_port(kinds: &Kinds) -> Option<Evidence> {
+fn by_fixed_port(kinds: &Kinds<'_>) -> Option<Evidence> {
     let group = &kinds.plain_udp;
-    let (port, _) = group.source_ports.top.first()?;
-    let fixed = ramp(group.source_ports.top_share(), 0.6, 0.9);
+    let (port, _) = group.source_ports().top.first()?;
+    let fixed = ramp(group.source_ports().top_share(), 0.6, 0.9);
     let is_service = *port != 0 && *port < 32_768;
     let size = group.packet_size().unwrap_or(0.0);
     is_service.then(|| {
@@ -93,14 +93,14 @@ fn by_fixed_port(kinds: &Kinds) -> Option<Evidence> {
             )
             .needs(focused(group.focus()), to_one_target(group))
             .needs(
-                ramp(group.sources.distinct as f64, 10.0, 40.0),
+                ramp(group.sources().distinct as f64, 10.0, 40.0),
                 from_sources(group),
             )
     })
 }
 
 /// A server of ours answers a victim that asked nothing.
-pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.asked;
     let factor = share(group.reply_bytes, group.bytes);
     vec![
@@ -119,7 +119,7 @@ pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
                 format!("answered with {factor:.1} bytes for each byte"),
             )
             .needs(
-                focused(group.sources.share_of_first(3)),
+                focused(group.sources().share_of_first(3)),
                 from_sources(group),
             )
             .silently_needs(one_shot(group)),
@@ -127,7 +127,7 @@ pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
 }
 
 /// SYN/ACKs of servers that were sent SYNs in the name of the victim.
-pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.syn_acks;
     let packets = scene.packets.unwrap_or(group.packets);
     let by_packets = ramp(
@@ -139,7 +139,7 @@ pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Eviden
     let by_flows = number(group).min(weight(group.flows, kinds));
     let part = percent(share(group.packets, packets));
     let ports: Vec<String> = group
-        .source_ports
+        .source_ports()
         .top
         .iter()
         .take(4)
@@ -162,10 +162,10 @@ pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Eviden
 }
 
 /// UDP without an answer, to one target.
-pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.plain_udp;
     let many = how_many(group, kinds, "unanswered UDP");
-    let ports = group.ports.distinct;
+    let ports = group.ports().distinct;
     let size = group
         .packet_size()
         .map_or(String::new(), |size| format!(", {size:.0} bytes a packet"));
@@ -174,7 +174,7 @@ pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
     let is_report = share(kinds.one_way_udp, group.flows).max(resolver_share(group));
     let is_known = ramp(share(group.from_private, group.flows), 0.5, 0.9);
     let reports = ramp(is_report, 0.3, 0.7) * is_known.max(1.0 - group.spoofed());
-    let several = ramp(group.sources.distinct as f64, 2.0, 20.0);
+    let several = ramp(group.sources().distinct as f64, 2.0, 20.0);
     let alone = not_a_scan(group);
     let flood = Evidence::of(Class::UdpFlood)
         .needs(number(group).min(weight(group.flows, kinds)), many.clone())
@@ -198,22 +198,22 @@ pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
 }
 
 /// One source that sends much to many ports floods; one that sends little scans.
-fn not_a_scan(group: &Group) -> f64 {
+fn not_a_scan(group: &Group<'_>) -> f64 {
     let many_ports = ramp(
-        group.ports.distinct as f64,
+        group.ports().distinct as f64,
         limits::SCANNED_PORTS / 2.0,
         limits::SCANNED_PORTS,
     );
     let size = ramp(group.packet_size().unwrap_or(0.0), 100.0, 200.0);
     let from_many_ports =
-        ramp(group.source_ports.spread(), 0.3, 0.6) * ramp(group.flows as f64, 1000.0, 3000.0);
+        ramp(group.source_ports().spread(), 0.3, 0.6) * ramp(group.flows as f64, 1000.0, 3000.0);
     (1.0 - many_ports).max(size).max(from_many_ports)
 }
 
-fn resolver_share(group: &Group) -> f64 {
+fn resolver_share(group: &Group<'_>) -> f64 {
     let of = |port: u64| {
         group
-            .ports
+            .ports()
             .top
             .iter()
             .find(|(key, _)| *key == port)
@@ -223,7 +223,7 @@ fn resolver_share(group: &Group) -> f64 {
 }
 
 /// Few flows with very many packets.
-fn by_rate(scene: &Scene<'_>, group: &Group) -> Option<Evidence> {
+fn by_rate(scene: &Scene<'_>, group: &Group<'_>) -> Option<Evidence> {
     let (secs, packets) = (scene.seconds?, scene.packets?);
     let rate = group.packets as f64 / secs.max(0.1);
     (group.packets > 0).then(|| {
@@ -247,7 +247,7 @@ fn by_rate(scene: &Scene<'_>, group: &Group) -> Option<Evidence> {
 }
 
 /// Requests for addresses until there are none left.
-pub(super) fn dhcp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
+pub(super) fn dhcp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.dhcp;
     let rate = scene.seconds.map(|secs| group.flows as f64 / secs.max(1.0));
     let often = rate.map_or(0.6, |rate| {
@@ -263,6 +263,9 @@ pub(super) fn dhcp_flood(scene: &Scene<'_>, kinds: &Kinds) -> Vec<Evidence> {
                 how_many(group, kinds, "DHCP requests"),
             )
             .needs(often, told)
-            .needs(ramp(group.sources.spread(), 0.3, 0.7), from_sources(group)),
+            .needs(
+                ramp(group.sources().spread(), 0.3, 0.7),
+                from_sources(group),
+            ),
     ]
 }
