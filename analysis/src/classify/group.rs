@@ -80,7 +80,7 @@ pub(super) struct Group<'a> {
 }
 
 impl<'a> Group<'a> {
-    fn of(rows: Flows<'a>, places: Vec<u32>) -> Group<'a> {
+    pub(super) fn of(rows: Flows<'a>, places: Vec<u32>) -> Group<'a> {
         let mut group = Group {
             rows,
             flows: places.len() as u64,

@@ -52,31 +52,89 @@ pub(super) struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     pub(super) fn of(scene: &Scene<'a>) -> Kinds<'a> {
         let flows = scene.flows();
-        let count = |kind: fn(&View<'_>) -> bool| flows.iter().filter(kind).count() as u64;
-        let group = |kind: fn(&View<'_>) -> bool| flows.group(kind);
+        let mut places: [Vec<u32>; GROUPS.len()] = Default::default();
+        let mut counts = [0; COUNTS.len()];
+        // All kinds of a row while it is in the cache.
+        for (place, row) in flows.iter().enumerate() {
+            for (kind, places) in GROUPS.iter().zip(&mut places) {
+                if kind(&row) {
+                    places.push(place as u32);
+                }
+            }
+            for (kind, count) in COUNTS.iter().zip(&mut counts) {
+                *count += u64::from(kind(&row));
+            }
+        }
+        let [
+            half_open,
+            lone_udp,
+            amplified,
+            plain_udp,
+            asked,
+            dhcp,
+            icmp,
+            icmp_all,
+            stray_tcp,
+            syn_acks,
+            established,
+            close_wait,
+            unanswered,
+            failed,
+        ] = places.map(|places| Group::of(flows, places));
+        let [all, fragments, one_way_udp, closing, tcp] = counts;
         Kinds {
-            flows: count(|row| !matches!(row.origin(), Origin::Arp | Origin::Other)),
-            half_open: group(is_half_open),
-            lone_udp: group(is_lone_udp),
-            amplified: group(is_amplified),
-            fragments: count(is_udp_fragments),
-            plain_udp: group(|row| is_lone_udp(row) && !is_amplified(row)),
-            one_way_udp: count(|row| is_lone_udp(row) && ONE_WAY.contains(&row.dport)),
-            asked: group(is_asked),
-            dhcp: group(is_dhcp),
-            icmp: group(is_icmp),
-            stray_tcp: group(is_stray_tcp),
-            syn_acks: group(|row| row.origin() == Origin::StraySynAck),
-            established: group(is_established),
-            closing: count(is_closing),
-            close_wait: group(|row| row.tcp() == Some(TcpState::CloseWait)),
-            tcp: count(|row| row.tcp().is_some()),
-            unanswered: group(is_unanswered),
-            failed: group(is_failed),
-            icmp_all: group(|row| row.protocol.is_icmp()),
+            flows: all,
+            half_open,
+            lone_udp,
+            amplified,
+            fragments,
+            plain_udp,
+            one_way_udp,
+            asked,
+            dhcp,
+            icmp,
+            icmp_all,
+            stray_tcp,
+            syn_acks,
+            established,
+            closing,
+            close_wait,
+            tcp,
+            unanswered,
+            failed,
         }
     }
 }
+
+/// Whether a flow is of a kind.
+type Kind = fn(&View<'_>) -> bool;
+
+/// The kinds that are measured, in the order of `Kinds::of`.
+const GROUPS: [Kind; 14] = [
+    is_half_open,
+    is_lone_udp,
+    is_amplified,
+    |row| is_lone_udp(row) && !is_amplified(row),
+    is_asked,
+    is_dhcp,
+    is_icmp,
+    |row| row.protocol.is_icmp(),
+    is_stray_tcp,
+    |row| row.origin() == Origin::StraySynAck,
+    is_established,
+    |row| row.tcp() == Some(TcpState::CloseWait),
+    is_unanswered,
+    is_failed,
+];
+
+/// The kinds that are counted.
+const COUNTS: [Kind; 5] = [
+    |row| !matches!(row.origin(), Origin::Arp | Origin::Other),
+    is_udp_fragments,
+    |row| is_lone_udp(row) && ONE_WAY.contains(&row.dport),
+    is_closing,
+    |row| row.tcp().is_some(),
+];
 
 fn to_one(row: &View<'_>) -> bool {
     scope(row.ip(Side::Destination)) != Scope::Group
