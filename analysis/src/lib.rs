@@ -24,6 +24,7 @@ pub mod prefix;
 mod rank;
 pub mod report;
 pub mod rows;
+pub mod size;
 pub mod strays;
 pub mod summary;
 pub mod timeline;

@@ -21,6 +21,24 @@ pub(crate) enum Command {
 
     /// Say who fills a table, what it looks like, and what to do
     Report(Report),
+
+    /// Say what limits this machine's memory allows, and the lines that set them
+    Size(Size),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Size {
+    /// The part of the memory that the table may take, in percent
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) percent: u8,
+
+    /// Bytes of memory, for another machine than this one
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) memory: Option<u64>,
+
+    /// One JSON object instead of text
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

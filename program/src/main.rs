@@ -11,6 +11,7 @@
 mod cli;
 mod replay;
 mod report;
+mod size;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -22,6 +23,7 @@ fn main() -> ExitCode {
     let ran = match &cli.command {
         cli::Command::Replay(arguments) => replay::run(arguments),
         cli::Command::Report(arguments) => report::run(arguments),
+        cli::Command::Size(arguments) => size::run(arguments),
     };
     match ran {
         Ok(true) => ExitCode::SUCCESS,
