@@ -43,6 +43,10 @@ fuzz TARGET SECONDS="60":
 bench *ARGUMENTS:
     cargo run --release -p lab -- bench {{ARGUMENTS}}
 
+# List a million of the kernel's connections with ipct and with the installed conntrack (as root)
+listing *ARGUMENTS:
+    cargo build --release -p ipct && cargo run --release -p lab -- listing {{ARGUMENTS}}
+
 # Count the instructions of the main paths anew (valgrind)
 instructions:
     lab/instructions >INSTRUCTIONS.md.new && mv INSTRUCTIONS.md.new INSTRUCTIONS.md

@@ -33,15 +33,15 @@ const COLLECTED_WHEN_FULL: usize = 64;
 /// A new connection before its first packet was let through. Dropping it leaves no trace.
 #[derive(Debug)]
 pub struct Unconfirmed {
-    entry: Entry,
-    probe: Probe,
-    timeout: i32,
-    extra: Option<Extra>,
-    changes: Changes,
+    pub(crate) entry: Entry,
+    pub(crate) probe: Probe,
+    pub(crate) timeout: i32,
+    pub(crate) extra: Option<Extra>,
+    pub(crate) changes: Changes,
 }
 
 impl Unconfirmed {
-    fn zone(&self) -> Zone {
+    pub(crate) fn zone(&self) -> Zone {
         let zone = self.extra.as_ref().and_then(|extra| extra.zone);
         zone.unwrap_or_else(|| Zone::both(self.probe.key.zone()))
     }
@@ -109,7 +109,7 @@ impl Conntrack {
         })
     }
 
-    fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
+    pub(crate) fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
         let mut bits = 0;
         if probe.flipped {
             bits |= Entry::FLIPPED;
@@ -163,7 +163,7 @@ impl Conntrack {
     }
 
     /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
-    fn is_full(&mut self) -> bool {
+    pub(crate) fn is_full(&mut self) -> bool {
         if self.has_place() {
             return false;
         }
@@ -207,7 +207,7 @@ impl Conntrack {
 
     /// Whether the answers to a new connection would be taken for those of another. That takes a
     /// connection whose reply tuple is not the mirror image of its original one.
-    fn reply_is_taken(&mut self, unconfirmed: &Unconfirmed) -> bool {
+    pub(crate) fn reply_is_taken(&mut self, unconfirmed: &Unconfirmed) -> bool {
         let reply = unconfirmed.extra.as_ref().and_then(|extra| extra.reply);
         let inverse = match reply {
             Some(reply) => Probe {
@@ -227,7 +227,7 @@ impl Conntrack {
         found.is_some()
     }
 
-    fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
+    pub(crate) fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let Unconfirmed {
             mut entry,
             probe,
@@ -249,6 +249,9 @@ impl Conntrack {
         let start = self.config.flag(Knob::Timestamp).then_some(now);
         self.table.slab.set_start(slot, start);
         self.stats.confirmed += 1;
+        if self.table.slab[slot].has(Entry::EXTRA) {
+            self.join_family(slot);
+        }
         verdict.connection = Some(self.handle(slot));
         self.emit(EventKind::New, changes, slot);
         verdict

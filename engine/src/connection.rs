@@ -286,6 +286,8 @@ pub struct Connection {
     pub delta_time: Option<u64>,
     /// References as a dump counts them: 1 for the table, 1 for each child.
     pub uses: u32,
+    /// The original tuple of the connection that expected this one.
+    pub master: Option<Tuple>,
 }
 
 impl Connection {

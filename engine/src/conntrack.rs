@@ -455,6 +455,9 @@ impl Conntrack {
             Cause::Refused | Cause::Reopened | Cause::Deleted | Cause::Flushed => {}
         }
         self.emit(EventKind::Destroy(cause), Changes::default(), slot);
+        if self.table.slab[slot].has(Entry::EXTRA) {
+            self.leave_family(slot);
+        }
         self.table.remove(slot);
         self.share.spare(self.table.len());
     }

@@ -5,6 +5,7 @@
 extern crate alloc;
 
 mod batch;
+mod change;
 pub mod config;
 mod confirm;
 mod connection;
@@ -13,13 +14,17 @@ mod defrag;
 mod entry;
 mod event;
 mod evict;
+mod expectation;
+mod family;
 pub mod format;
 mod hash;
+mod helper;
 mod index;
 mod limit;
 mod look;
 mod manage;
 mod packet;
+mod parts;
 mod prefetch;
 mod proto;
 mod shard;
@@ -35,6 +40,7 @@ mod verdict;
 mod wheel;
 
 pub use batch::Arrival;
+pub use change::{Change, Family, Filter, Masked, NatRange, Refusal, StateChange, Which};
 pub use config::{Config, ConfigError, Knob};
 pub use confirm::Unconfirmed;
 pub use connection::{
@@ -42,8 +48,10 @@ pub use connection::{
 };
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
+pub use expectation::{ExpectFlags, Expectation, NewExpectation, WhichExpectation};
 pub use limit::Limit;
 pub use packet::{LinkType, Packet};
+pub use parts::TupleParts;
 pub use shard::Dispatch;
 pub use stats::Stats;
 pub use time::Time;

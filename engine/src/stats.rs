@@ -9,6 +9,8 @@ pub struct Stats {
     pub packets: u64,
     /// Entries confirmed.
     pub confirmed: u64,
+    /// Entries made by hand; they are among those confirmed.
+    pub insert: u64,
     /// Entries that ran out.
     pub expired: u64,
     /// Entries evicted for newer ones.
@@ -35,6 +37,7 @@ impl Default for Stats {
         Stats {
             packets: 0,
             confirmed: 0,
+            insert: 0,
             expired: 0,
             early_drop: 0,
             clash_resolve: 0,

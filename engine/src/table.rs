@@ -39,7 +39,21 @@ pub(crate) struct Extra {
     pub(crate) zone: Option<Zone>,
     pub(crate) labels: u128,
     pub(crate) secmark: u32,
+    /// Empty if it was taken away.
     pub(crate) helper: Option<String>,
+    /// Who expected it.
+    pub(crate) master: Option<Master>,
+    /// How many that it expected are there.
+    pub(crate) children: u32,
+}
+
+/// The connection that expected another. It may have ended since.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Master {
+    pub(crate) slot: u32,
+    /// Whoever follows in that place has another one.
+    pub(crate) id: u32,
+    pub(crate) tuple: Tuple,
 }
 
 /// The key of a reply tuple that is not the original's mirror image.
@@ -561,11 +575,12 @@ impl Table {
             secmark: extra.map_or(0, |extra| extra.secmark),
             secctx: None,
             labels: extra.map_or(0, |extra| extra.labels),
-            helper: extra.and_then(|extra| extra.helper.clone()),
+            helper: extra.and_then(|extra| extra.helper.clone().filter(|name| !name.is_empty())),
             start,
             stop: None,
             delta_time: start.map(|start| now.secs_since(start)),
-            uses: 1,
+            uses: extra.map_or(1, |extra| extra.children.saturating_add(1)),
+            master: extra.and_then(|extra| extra.master.map(|master| master.tuple)),
         }
     }
 }

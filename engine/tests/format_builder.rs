@@ -39,6 +39,7 @@ pub(crate) fn entry(original: Tuple) -> Connection {
         stop: None,
         delta_time: None,
         uses: 1,
+        master: None,
     }
 }
 

@@ -67,3 +67,29 @@ fn the_historic_file_has_its_own_columns() {
          0000001f  00000000 00000001 00000000 00000002 00000000 00000000 00000000 00000003 00000004 00000005 00000006 00000007  0000000b 0000000c fffffffe\n"
     );
 }
+
+#[test]
+fn what_the_file_says_is_read_back() {
+    let counted = CpuStats {
+        entries: 7,
+        found: 1,
+        invalid: 2,
+        insert: 3,
+        insert_failed: 4,
+        drop: 5,
+        early_drop: 6,
+        error: 8,
+        search_restart: 9,
+        clash_resolve: 10,
+        chaintoolong: 11,
+        expect_new: 12,
+        expect_create: 13,
+        expect_delete: 14,
+    };
+    let mut file = Vec::new();
+    stats::nf_conntrack(&mut file, &[counted, CpuStats::default()]);
+    let text = String::from_utf8(file).unwrap();
+    assert_eq!(stats::read(&text), [counted, CpuStats::default()]);
+    assert_eq!(stats::read("drop\nzz\n\n"), [CpuStats::default(); 2]);
+    assert_eq!(stats::read(""), []);
+}

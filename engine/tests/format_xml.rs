@@ -103,7 +103,7 @@ fn a_destroyed_flow_has_both_ends_of_its_life() {
     );
     let flow = written(|out| xml::event(out, &gone, &WITH_TIMES));
     assert!(flow.starts_with("<flow type=\"destroy\">"), "{flow}");
-    let tail = "<unreplied/><timestamp><start>5</start><stop>7</stop></timestamp><deltatime>0</deltatime></meta><when><hour>00</hour>";
+    let tail = "<unreplied/><timestamp><start>5</start><stop>7</stop></timestamp><deltatime>0</deltatime></meta><when><hour>0</hour>";
     assert!(flow.contains(tail), "{flow}");
     assert!(!flow.contains("<use>") && !flow.contains("<timeout>"));
 }

@@ -15,6 +15,7 @@ pub mod craft;
 pub mod duel;
 pub mod entry;
 pub mod linux;
+pub mod listing;
 pub mod ours;
 pub mod play;
 pub mod random;

@@ -24,6 +24,8 @@ static MEMORY: ip_conntrack_link::sys::HugePages = ip_conntrack_link::sys::HugeP
 enum Command {
     /// Measure what the tracker costs, beside the memory's floor and the kernel
     Bench(commands::bench::Bench),
+    /// List a large table of the kernel's with `ipct` and with the installed conntrack, and measure both
+    Listing(commands::listing::Listing),
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
     /// Play captures into both and compare after every packet, and the tables at the end
@@ -34,13 +36,14 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let needs_kernel = !matches!(cli.command, Command::Bench(_));
+    let needs_kernel = !matches!(cli.command, Command::Bench(_) | Command::Listing(_));
     if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
         return ExitCode::FAILURE;
     }
     let outcome = match cli.command {
         Command::Bench(bench) => commands::bench::run(&bench),
+        Command::Listing(listing) => commands::listing::run(&listing),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

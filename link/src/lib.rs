@@ -1,4 +1,4 @@
-//! Bytes in and out, for a connection tracker: today, packets from capture files.
+//! Bytes in and out, for a connection tracker: packets from capture files, and messages about its table.
 //!
 //! The crate knows what a capture file is and nothing of what its packets mean. [`Capture`] reads
 //! one file as a stream, [`Merge`] reads several in the order of time. Neither allocates per
@@ -14,11 +14,15 @@
 //! # }
 //! ```
 //!
+//! [`netlink`] talks to the kernel's connection table, and to a daemon's.
+//!
 //! [`sys`] is what it asks of the operating system directly, and the only place of unsafe code.
 
 #![deny(unsafe_code)]
 
 pub mod capture;
+#[cfg(target_os = "linux")]
+pub mod netlink;
 pub mod sys;
 
 pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};

@@ -9,6 +9,7 @@ use ip_conntrack::{Config, Knob};
 /// Connection tracking as Linux netfilter does it, outside the kernel
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, arg_required_else_help = true)]
+#[command(after_help = "Without a verb, ipct speaks conntrack(8): ipct -h")]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,

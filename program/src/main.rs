@@ -9,6 +9,9 @@
 #![forbid(unsafe_code)]
 
 mod cli;
+#[cfg(target_os = "linux")]
+mod conntrack;
+mod local_time;
 mod replay;
 mod report;
 mod size;
@@ -19,6 +22,13 @@ use std::process::ExitCode;
 use clap::Parser;
 
 fn main() -> ExitCode {
+    #[cfg(target_os = "linux")]
+    {
+        let arguments: Vec<_> = std::env::args_os().collect();
+        if let Some(voice) = conntrack::voice(&arguments) {
+            return conntrack::run(&arguments, voice);
+        }
+    }
     let cli = cli::Cli::parse();
     let ran = match &cli.command {
         cli::Command::Replay(arguments) => replay::run(arguments),

@@ -4,6 +4,8 @@
 //! everything, NEW and UPDATE tell no counters, DESTROY tells no helper. The forms that follow the
 //! tool ask here instead of deciding each for itself.
 
+use super::netlink::Entry;
+use super::netlink::names::entry;
 use crate::connection::Connection;
 use crate::event::{Cause, Changes, Event, EventKind};
 
@@ -22,7 +24,38 @@ pub(super) struct Attributes {
     pub(super) labels: bool,
 }
 
+/// What a message that was received is about.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Told {
+    /// An entry as it is.
+    Entry,
+    /// It was made.
+    New,
+    /// It changed.
+    Update,
+    /// It ended.
+    Destroy,
+    /// It is there: told once more after events were lost.
+    Sync,
+}
+
 impl Attributes {
+    /// Of a message that was received: what is in it, no more and no less.
+    pub(super) fn of_message(message: &Entry) -> Attributes {
+        let has = |number| message.present.has(number);
+        Attributes {
+            timeout: message.connection.timeout,
+            state: has(entry::PROTOINFO),
+            counters: has(entry::COUNTERS_ORIG),
+            mark: has(entry::MARK),
+            security: has(entry::SECCTX),
+            timestamps: has(entry::TIMESTAMP),
+            helper: has(entry::HELP),
+            uses: has(entry::USE),
+            labels: has(entry::LABELS),
+        }
+    }
+
     /// Of an entry in a listing.
     pub(super) fn of_entry(connection: &Connection) -> Attributes {
         Attributes {

@@ -21,8 +21,9 @@
 
 use alloc::vec::Vec;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Told};
 use super::date::Date;
+use super::netlink::Entry;
 use super::put::Put;
 use super::{Options, named_labels, tool_has_ports, tool_name};
 use crate::connection::{Connection, State};
@@ -32,7 +33,7 @@ use crate::tuple::{Direction, Protocol, Tuple, ZoneDirections};
 
 /// Whose habits to follow where they differ.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dialect {
+pub(super) enum Dialect {
     /// `/proc/net/ip_conntrack`.
     Historic,
     /// `/proc/net/nf_conntrack`.
@@ -86,13 +87,39 @@ pub fn event(out: &mut Vec<u8>, event: &Event, options: &Options<'_>) {
     if options.timestamp {
         event_time(out, event.time);
     }
-    out.text(match event.kind {
-        EventKind::New => "    [NEW] ",
-        EventKind::Update => " [UPDATE] ",
-        EventKind::Destroy(_) => "[DESTROY] ",
-    });
+    out.text(tag(match event.kind {
+        EventKind::New => Told::New,
+        EventKind::Update => Told::Update,
+        EventKind::Destroy(_) => Told::Destroy,
+    }));
     let carried = Attributes::of_event(event);
     tool_line(out, &event.connection, carried, options);
+}
+
+/// Appends a line about a message that was received, as `conntrack -L` or, if it tells an event,
+/// `conntrack -E` prints it: with what the message has, and nothing else.
+pub fn message(out: &mut Vec<u8>, told: Told, message: &Entry, options: &Options<'_>) {
+    if let Some(time) = message.time.filter(|_| options.timestamp) {
+        event_time(out, time);
+    }
+    out.text(tag(told));
+    tool_line(
+        out,
+        &message.connection,
+        Attributes::of_message(message),
+        options,
+    );
+}
+
+/// What an event's line begins with.
+pub(super) const fn tag(told: Told) -> &'static str {
+    match told {
+        Told::Entry => "",
+        Told::New => "    [NEW] ",
+        Told::Update => " [UPDATE] ",
+        Told::Destroy => "[DESTROY] ",
+        Told::Sync => "   [SYNC] ",
+    }
 }
 
 fn tool_line(
@@ -234,7 +261,7 @@ fn side(
     }
 }
 
-fn tuple(out: &mut Vec<u8>, tuple: &Tuple, dialect: Dialect) {
+pub(super) fn tuple(out: &mut Vec<u8>, tuple: &Tuple, dialect: Dialect) {
     for (name, address) in [("src=", tuple.src), (" dst=", tuple.dst)] {
         out.text(name);
         match dialect {
@@ -243,6 +270,11 @@ fn tuple(out: &mut Vec<u8>, tuple: &Tuple, dialect: Dialect) {
         }
     }
     out.text(" ");
+    parts(out, tuple, dialect);
+}
+
+/// What the protocol adds to the addresses.
+pub(super) fn parts(out: &mut Vec<u8>, tuple: &Tuple, dialect: Dialect) {
     if tuple.protocol.has_ports() || dialect == Dialect::Tool && tool_has_ports(tuple.protocol) {
         out.field("sport=", tuple.src_part.into());
         out.field("dport=", tuple.dst_part.into());
@@ -281,7 +313,7 @@ fn moment(out: &mut Vec<u8>, tag: &str, time: Option<Time>, options: &Options<'_
 }
 
 /// `[1795447594.040871]` and a tabulator.
-fn event_time(out: &mut Vec<u8>, time: Time) {
+pub(super) fn event_time(out: &mut Vec<u8>, time: Time) {
     out.text("[");
     out.decimal(time.as_secs());
     out.text(".");
@@ -308,7 +340,7 @@ fn labels(out: &mut Vec<u8>, labels: u128, names: &[(u8, &str)]) {
 }
 
 /// Makes the line's last blank its newline.
-fn end(out: &mut Vec<u8>) {
+pub(super) fn end(out: &mut Vec<u8>) {
     if out.last() == Some(&b' ') {
         out.pop();
     }

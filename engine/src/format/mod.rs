@@ -8,8 +8,11 @@
 //!
 //! - [`mod@line`]: the `/proc` files of old and new kernels, `conntrack -L` and `conntrack -E`;
 //! - [`xml`]: `-o xml`;
+//! - [`save`]: `-o save`, the commands that would make the entries;
+//! - [`expect`]: expectations, in all of these;
 //! - [`json`]: one object a line, for `jq`;
-//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files.
+//! - [`stats`]: `conntrack -S` and the two `/proc/net/stat` files;
+//! - [`netlink`]: no text, but ctnetlink's messages, both ways.
 //!
 //! Rules for all of them:
 //!
@@ -24,11 +27,16 @@
 
 mod attributes;
 mod date;
+pub mod expect;
 pub mod json;
 pub mod line;
+pub mod netlink;
 mod put;
+pub mod save;
 pub mod stats;
 pub mod xml;
+
+pub use attributes::Told;
 
 use crate::tuple::Protocol;
 

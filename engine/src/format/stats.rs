@@ -144,3 +144,48 @@ fn groups(out: &mut Vec<u8>, groups: &[&[u64]]) {
     }
     out.text("\n");
 }
+
+/// Reads `/proc/net/stat/nf_conntrack` or its predecessor: the counters of each CPU. Columns go by their names,
+/// since kernels have had different ones; what a line lacks is 0.
+pub fn read(text: &str) -> Vec<CpuStats> {
+    let mut lines = text.lines();
+    let names: Vec<&str> = lines
+        .next()
+        .unwrap_or_default()
+        .split_whitespace()
+        .collect();
+    let cpu = |line: &str| {
+        let mut stats = CpuStats::default();
+        for (name, word) in names.iter().zip(line.split_whitespace()) {
+            let value = u64::from_str_radix(word, 16).unwrap_or(0);
+            if let Some(counter) = stats.column(name) {
+                *counter = value;
+            }
+        }
+        stats
+    };
+    lines.map(cpu).collect()
+}
+
+impl CpuStats {
+    /// The counter that the files call so.
+    fn column(&mut self, name: &str) -> Option<&mut u64> {
+        Some(match name {
+            "entries" => &mut self.entries,
+            "found" => &mut self.found,
+            "invalid" => &mut self.invalid,
+            "insert" => &mut self.insert,
+            "insert_failed" => &mut self.insert_failed,
+            "drop" => &mut self.drop,
+            "early_drop" => &mut self.early_drop,
+            "icmp_error" => &mut self.error,
+            "search_restart" => &mut self.search_restart,
+            "clashres" => &mut self.clash_resolve,
+            "chainlength" => &mut self.chaintoolong,
+            "expect_new" => &mut self.expect_new,
+            "expect_create" => &mut self.expect_create,
+            "expect_delete" => &mut self.expect_delete,
+            _ => return None,
+        })
+    }
+}

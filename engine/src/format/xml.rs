@@ -9,8 +9,9 @@
 
 use alloc::vec::Vec;
 
-use super::attributes::Attributes;
+use super::attributes::{Attributes, Told};
 use super::date::Date;
+use super::netlink::Entry;
 use super::put::Put;
 use super::{Options, UtcOffset, named_labels, tool_has_ports, tool_name};
 use crate::connection::{Connection, Counters};
@@ -49,6 +50,29 @@ pub fn event(out: &mut Vec<u8>, event: &Event, options: &Options<'_>) {
         when(out, event.time, options.utc_offset);
     }
     end(out, &event.connection, carried);
+}
+
+/// Appends what a message that was received tells: with what it has, and nothing else. Of the options,
+/// `timestamp`, `ktimestamp`, `labels` and `utc_offset` count.
+pub fn message(out: &mut Vec<u8>, told: Told, message: &Entry, options: &Options<'_>) {
+    out.text(flow(told));
+    let carried = Attributes::of_message(message);
+    metas(out, &message.connection, carried, options);
+    if let Some(time) = message.time.filter(|_| options.timestamp) {
+        when(out, time, options.utc_offset);
+    }
+    end(out, &message.connection, carried);
+}
+
+/// How the element begins.
+pub(super) const fn flow(told: Told) -> &'static str {
+    match told {
+        Told::Entry => "<flow>",
+        Told::New => "<flow type=\"new\">",
+        Told::Update => "<flow type=\"update\">",
+        Told::Destroy => "<flow type=\"destroy\">",
+        Told::Sync => "<flow type=\"sync\">",
+    }
 }
 
 /// What follows `<meta>` and `<when>`.
@@ -196,7 +220,7 @@ fn labels(out: &mut Vec<u8>, labels: u128, names: &[(u8, &str)]) {
 fn when(out: &mut Vec<u8>, time: Time, offset: UtcOffset) {
     let date = Date::local(time, offset);
     element(out, "when", |out| {
-        element(out, "hour", |out| out.digits(date.hour, 2));
+        number(out, "hour", date.hour);
         element(out, "min", |out| out.digits(date.minute, 2));
         element(out, "sec", |out| out.digits(date.second, 2));
         number(out, "wday", date.weekday + 1);
@@ -220,7 +244,7 @@ fn text(out: &mut Vec<u8>, name: &str, value: &str) {
     element(out, name, |out| escaped(out, value));
 }
 
-fn element(out: &mut Vec<u8>, name: &str, content: impl FnOnce(&mut Vec<u8>)) {
+pub(super) fn element(out: &mut Vec<u8>, name: &str, content: impl FnOnce(&mut Vec<u8>)) {
     out.text("<");
     out.text(name);
     out.text(">");
@@ -232,7 +256,7 @@ fn element(out: &mut Vec<u8>, name: &str, content: impl FnOnce(&mut Vec<u8>)) {
 
 /// `value` as character data. Control characters, most of which XML 1.0 cannot hold and some of
 /// which would break the line, become the replacement character.
-fn escaped(out: &mut Vec<u8>, value: &str) {
+pub(super) fn escaped(out: &mut Vec<u8>, value: &str) {
     let mut utf8 = [0; 4];
     for c in value.chars() {
         out.text(match c {

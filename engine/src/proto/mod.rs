@@ -4,6 +4,7 @@
 //! of protocols is closed, so they are an enum and a `match`; the orchestrator (`conntrack.rs`) knows
 //! none of their states or header bits.
 
+mod by_hand;
 mod generic;
 mod gre;
 pub(crate) mod icmp;

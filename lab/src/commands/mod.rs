@@ -2,5 +2,6 @@
 
 pub(crate) mod bench;
 pub(crate) mod compare;
+pub(crate) mod listing;
 pub(crate) mod random;
 pub(crate) mod script;

@@ -6,11 +6,11 @@ use super::netlink::{Attributes, Message};
 use crate::entry::{Ends, Entry};
 
 pub(super) const TUPLE_ORIG: u16 = 1;
-const TUPLE_REPLY: u16 = 2;
-const STATUS: u16 = 3;
-const PROTOINFO: u16 = 4;
+pub(super) const TUPLE_REPLY: u16 = 2;
+pub(super) const STATUS: u16 = 3;
+pub(super) const PROTOINFO: u16 = 4;
 const HELP: u16 = 5;
-const TIMEOUT: u16 = 7;
+pub(super) const TIMEOUT: u16 = 7;
 const MARK: u16 = 8;
 const COUNTERS_ORIG: u16 = 9;
 const COUNTERS_REPLY: u16 = 10;

@@ -4,8 +4,12 @@
 //! numbers in `attributes.rs`.
 
 use std::io;
+use std::net::Ipv4Addr;
+use std::ops::Range;
 
-use super::attributes::{TUPLE_ORIG, ZONE, entry, number, put_tuple};
+use super::attributes::{
+    PROTOINFO, STATUS, TIMEOUT, TUPLE_ORIG, TUPLE_REPLY, ZONE, entry, number, put_tuple,
+};
 use super::netlink::{ACK, Attributes, DUMP, Message, Netlink, Received};
 use crate::entry::{Ends, Entry};
 
@@ -89,6 +93,28 @@ impl Table {
         }
     }
 
+    /// Makes established TCP connections from these addresses, as fast as the kernel takes them.
+    pub(crate) fn fill(&mut self, sources: Range<u32>) -> io::Result<()> {
+        let mut addresses = sources.map(Ipv4Addr::from_bits).peekable();
+        while addresses.peek().is_some() {
+            let mut messages: Vec<Message> =
+                addresses.by_ref().take(BATCH).map(established).collect();
+            self.netlink.send(&mut messages)?;
+        }
+        Ok(())
+    }
+
+    /// Makes connections from these addresses and deletes them again.
+    pub(crate) fn come_and_go(&mut self, sources: Range<u32>) -> io::Result<()> {
+        self.fill(sources.clone())?;
+        let mut addresses = sources.map(Ipv4Addr::from_bits).peekable();
+        while addresses.peek().is_some() {
+            let mut messages: Vec<Message> = addresses.by_ref().take(BATCH).map(ended).collect();
+            self.netlink.send(&mut messages)?;
+        }
+        Ok(())
+    }
+
     /// Deletes everything.
     pub(crate) fn flush(&mut self) -> io::Result<()> {
         let mut message = Message::new(DELETE, ACK, 0, 0);
@@ -118,6 +144,53 @@ impl Table {
         })?;
         Ok(sums)
     }
+}
+
+/// Messages that are sent in one piece; the socket's buffer takes several pieces.
+const BATCH: usize = 256;
+
+/// The original tuple of a connection from this address.
+fn from(src: Ipv4Addr) -> Ends {
+    Ends {
+        src: src.into(),
+        dst: Ipv4Addr::new(192, 0, 2, 1).into(),
+        protocol: 6,
+        src_part: 40_000,
+        dst_part: 443,
+    }
+}
+
+/// A request to delete it. Only an error is answered.
+fn ended(src: Ipv4Addr) -> Message {
+    let mut message = Message::new(DELETE, 0, 2, 0);
+    message.nest(TUPLE_ORIG, |tuple| put_tuple(tuple, from(src)));
+    message
+}
+
+/// A request for an established connection that lasts for hours. Only an error is answered.
+fn established(src: Ipv4Addr) -> Message {
+    const CREATE: u16 = 0x400;
+    const ANSWERED_AND_ASSURED: u32 = 0x2 | 0x4 | 0x8;
+    const ESTABLISHED: u8 = 3;
+    let original = from(src);
+    let reply = Ends {
+        src: original.dst,
+        dst: original.src,
+        src_part: original.dst_part,
+        dst_part: original.src_part,
+        ..original
+    };
+    let mut message = Message::new(NEW, CREATE, 2, 0);
+    message.nest(TUPLE_ORIG, |tuple| put_tuple(tuple, original));
+    message.nest(TUPLE_REPLY, |tuple| put_tuple(tuple, reply));
+    message.attribute(STATUS, &ANSWERED_AND_ASSURED.to_be_bytes());
+    message.attribute(TIMEOUT, &20_000u32.to_be_bytes());
+    message.nest(PROTOINFO, |info| {
+        info.nest(1, |tcp| {
+            tcp.attribute(1, &[ESTABLISHED]);
+        });
+    });
+    message
 }
 
 /// No such entry; or a tuple that no entry can have.

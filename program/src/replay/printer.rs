@@ -7,6 +7,7 @@ use ip_conntrack::format::{Options, json, line, stats, xml};
 use ip_conntrack::{Action, Class, Connection, Conntrack, Event, Kind, Reason, Verdict};
 
 use crate::cli::{Format, Output, Replay};
+use crate::local_time::utc_offset;
 
 /// Bytes gathered before they are written.
 const CHUNK: usize = 1 << 16;
@@ -175,13 +176,4 @@ fn class_name(verdict: &Verdict) -> &'static str {
         _ if verdict.action == Action::Hold => "FRAGMENT-HELD",
         _ => verdict.class.name(),
     }
-}
-
-/// Seconds by which local time is ahead of UTC at a moment.
-fn utc_offset(unix: i64) -> i64 {
-    let Ok(moment) = jiff::Timestamp::from_second(unix) else {
-        return 0;
-    };
-    let zone = jiff::tz::TimeZone::system();
-    i64::from(zone.to_offset(moment).seconds())
 }

@@ -5,6 +5,7 @@
 //! Linux. Verification tags are checked against those that INIT and INIT_ACK announced (section
 //! 8.5); a heartbeat on a path whose beginning was not seen teaches them.
 
+mod by_hand;
 mod table;
 
 use super::{Scene, Step, verifies_checksum};
@@ -15,6 +16,7 @@ use crate::packet::sctp::{Chunk, Chunks, Header, chunk};
 use crate::packet::{Missing, Segment, checksum};
 use crate::tuple::Direction;
 use crate::verdict::Reason;
+pub(super) use by_hand::check_change;
 use table::transition;
 
 /// The tracker's memory of an association.

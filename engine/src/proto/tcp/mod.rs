@@ -15,6 +15,7 @@
 //!
 //! *Reopening.* A SYN to a connection that is over makes room for a new one of the same tuple.
 
+mod by_hand;
 mod reset;
 mod table;
 mod window;
@@ -30,6 +31,7 @@ use crate::packet::tcp::{Header, flag};
 use crate::time::Time;
 use crate::tuple::{Direction, Protocol};
 use crate::verdict::Reason;
+pub(super) use by_hand::check_change;
 use table::{Class, Move, transition};
 use window::Fit;
 

@@ -1,4 +1,11 @@
 //! Reading and changing a table by hand: listings, marks, deletions, knobs.
+//!
+//! - `find.rs`: one entry by its tuple, all of them in bounded steps;
+//! - `create.rs`, `update.rs`: entries made and changed, by ctnetlink's rules.
+
+mod create;
+mod find;
+mod update;
 
 use crate::config::{Config, ConfigError, Knob};
 use crate::connection::Connection;
@@ -7,6 +14,16 @@ use crate::event::{Cause, Changes, Event, EventKind};
 use crate::stats::Stats;
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
+
+/// What is told to have changed when something is done by hand: whatever may have.
+const BY_HAND: Changes = Changes(
+    Changes::REPLY.0
+        | Changes::ASSURED.0
+        | Changes::PROTOINFO.0
+        | Changes::HELPER.0
+        | Changes::MARK.0
+        | Changes::LABEL.0,
+);
 
 impl Conntrack {
     /// The knobs.
