@@ -15,6 +15,7 @@
 
 pub mod advice;
 pub mod census;
+pub mod change;
 pub mod classify;
 pub mod flow;
 pub mod forecast;
@@ -32,9 +33,10 @@ pub mod who;
 
 pub use advice::{Advice, Circumstances};
 pub use census::Census;
+pub use change::Look;
 pub use classify::{Class, Finding, classify};
 pub use flow::{Flow, Host, Origin};
-pub use forecast::{Forecast, forecast};
+pub use forecast::{Fading, Forecast, Moment, forecast};
 pub use report::{Report, Source, Subject, Traffic};
 pub use rows::{Rows, Side};
 pub use strays::Strays;

@@ -1,6 +1,7 @@
 //! The command line, declared once: parsing and help are made from it.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ip_conntrack::config::Unit;
@@ -45,9 +46,26 @@ pub(crate) struct Size {
 #[derive(Debug, Args)]
 pub(crate) struct Report {
     /// A capture, or a saved listing (/proc/net/nf_conntrack, /proc/net/ip_conntrack, conntrack -L in any
-    /// form), also gzip'd; - is standard input
-    #[arg(value_name = "SOURCE", default_value = "-")]
-    pub(crate) source: PathBuf,
+    /// form), also gzip'd; - is standard input. A second, later listing adds rates
+    #[arg(value_name = "SOURCE", num_args = 1..=2, required_unless_present_any = ["kernel", "ipct"])]
+    pub(crate) sources: Vec<PathBuf>,
+
+    /// The kernel's own table, of this network namespace
+    #[arg(long, conflicts_with_all = ["sources", "ipct"])]
+    pub(crate) kernel: bool,
+
+    /// The table of the running daemon
+    #[arg(long, conflicts_with = "sources")]
+    pub(crate) ipct: bool,
+
+    /// The daemon's socket
+    #[arg(long, value_name = "PATH", default_value = crate::conntrack::DAEMONS, requires = "ipct")]
+    pub(crate) socket: PathBuf,
+
+    /// Watch a live table for so many seconds, or: two listings are so many seconds apart (else, as their
+    /// files say when they were written). Adds rates, and when the table will be full
+    #[arg(long = "for", value_name = "SECONDS", value_parser = length)]
+    pub(crate) watched: Option<Duration>,
 
     /// The moment of a capture: fullest (most entries), end (the last packet), or seconds after the first
     #[arg(long, value_name = "fullest|end|SECONDS", default_value = "fullest", value_parser = at)]
@@ -81,6 +99,14 @@ pub(crate) enum At {
     End,
     /// Nanoseconds after the first packet.
     After(u64),
+}
+
+fn length(text: &str) -> Result<Duration, String> {
+    let refused = "accepts 0.1 to 86400 seconds".to_owned();
+    match text.parse::<f64>() {
+        Ok(secs) if (0.1..=86_400.0).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
+        _ => Err(refused),
+    }
 }
 
 fn at(text: &str) -> Result<At, String> {

@@ -31,6 +31,7 @@ mod request;
 mod say;
 mod seen;
 mod table;
+mod whole;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -38,6 +39,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 pub(crate) use say::Voice;
+pub(crate) use whole::{DAEMONS, Whole};
 
 use change::Tables;
 use filter::Filter;

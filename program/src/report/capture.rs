@@ -13,10 +13,9 @@ use ip_conntrack::{
     Verdict, Zone,
 };
 use ip_conntrack_analysis::flow::Origin;
-use ip_conntrack_analysis::forecast::Moment;
 use ip_conntrack_analysis::strays::{self, Strays};
 use ip_conntrack_analysis::{
-    Census, Circumstances, Flow, Report, Source, Subject, Timeline, Traffic, forecast,
+    Census, Circumstances, Flow, Moment, Report, Source, Subject, Timeline, Traffic, forecast,
 };
 use ip_conntrack_link::Frame;
 
@@ -365,7 +364,7 @@ impl Watched {
             whole: Some(&self.whole),
             strays: Some(&self.strays),
             traffic: Some(self.traffic()),
-            forecast: forecast(&moments, max).filter(|_| max > 0 && self.seconds() >= 1.0),
+            forecast: forecast(&moments, max, None).filter(|_| max > 0 && self.seconds() >= 1.0),
             timeline: Some(self.timeline.clone()),
             max: Some(max),
             buckets: arguments.buckets,

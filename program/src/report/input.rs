@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use ip_conntrack_link::{Capture, CaptureError};
 
@@ -24,8 +25,16 @@ const CAPTURES: &[[u8; 4]] = &[
 pub(super) enum Input {
     /// A capture, which can be read more than once.
     Capture(Again),
-    /// Anything else should be a listing: its name and its text.
-    Listing(String, Box<dyn Read>),
+    /// Anything else should be a listing.
+    Listing(Text),
+}
+
+/// A listing that was not read yet.
+pub(super) struct Text {
+    pub(super) name: String,
+    pub(super) reader: Box<dyn Read>,
+    /// When the file was written.
+    pub(super) written: Option<SystemTime>,
 }
 
 /// A capture that can be opened again.
@@ -108,7 +117,12 @@ pub(super) fn open(path: &Path) -> Result<Input, String> {
     if is_gzip {
         reader = Box::new(flate2::read::MultiGzDecoder::new(BufReader::new(reader)));
     }
-    Ok(Input::Listing(name, reader))
+    let written = path.metadata().and_then(|data| data.modified()).ok();
+    Ok(Input::Listing(Text {
+        name,
+        reader,
+        written: written.filter(|_| !is_stdin),
+    }))
 }
 
 /// Up to `most` bytes from the beginning.

@@ -3,38 +3,37 @@
 use std::io::{self, Read};
 
 use ip_conntrack_analysis::listing::{Line, Listing, MOST_BYTES};
-use ip_conntrack_analysis::{Census, Circumstances, Report, Source, Subject};
+use ip_conntrack_analysis::{
+    Census, Circumstances, Fading, Look, Moment, Report, Source, Subject, forecast,
+};
 
 use super::LINES;
+use super::input::Text;
 use crate::cli;
 use crate::say;
 
 /// Bytes that are read at once.
 const CHUNK: usize = 1 << 18;
 
+/// The report on a listing; with one of an earlier moment, what changed since.
 pub(super) fn report(
     arguments: &cli::Report,
-    name: String,
-    mut reader: Box<dyn Read>,
+    text: Text,
+    earlier: Option<Text>,
 ) -> Result<(Report, bool), String> {
-    let mut read = Text {
-        listing: Listing::default(),
-        table: Census::default(),
-        cut: false,
+    let seconds = match &earlier {
+        Some(earlier) => Some(apart(arguments, earlier, &text)?),
+        None => None,
     };
-    let fault = read.all(&mut reader).err();
-    if let Some(error) = &fault {
-        say(format_args!(
-            "{name}: {error}; what came before is reported"
-        ));
-    }
-    if read.table.is_empty() && read.listing.unreadable > 0 {
-        return Err(format!(
-            "{name}: neither a capture nor a listing of connections: none of its {} lines is an entry \
-             (expected: pcap, pcapng, /proc/net/nf_conntrack, /proc/net/ip_conntrack or conntrack -L)",
-            read.listing.unreadable
-        ));
-    }
+    let name = text.name.clone();
+    let (earlier, earlier_is_sound) = match earlier {
+        Some(earlier) => {
+            let (read, is_sound) = Reading::of(earlier, true)?;
+            (Some((read.look, read.table.len())), is_sound)
+        }
+        None => (None, true),
+    };
+    let (mut read, is_sound) = Reading::of(text, earlier.is_some())?;
     let mut source = Source {
         kind: "listing",
         name,
@@ -43,6 +42,18 @@ pub(super) fn report(
         ..Source::default()
     };
     read.note(&mut source);
+    let later = std::mem::take(&mut read.look);
+    let moments = earlier.as_ref().zip(seconds).map(|((_, entries), at)| {
+        let moment = |at, entries: u64| Moment {
+            at,
+            entries: entries as f64,
+        };
+        [moment(0.0, *entries), moment(at, read.table.len())]
+    });
+    let fading = Fading::of(&read.table.rows);
+    let traffic = earlier
+        .zip(seconds)
+        .map(|((look, _), secs)| look.until(later, secs));
     for note in &source.notes {
         say(format_args!("{}: {note}", source.name));
     }
@@ -51,25 +62,69 @@ pub(super) fn report(
         table: &read.table,
         whole: None,
         strays: None,
-        traffic: None,
+        traffic,
         timeline: None,
         max: arguments.max,
         buckets: arguments.buckets,
-        forecast: None,
+        forecast: moments
+            .zip(arguments.max)
+            .and_then(|(moments, max)| forecast(&moments, max, Some(&fading))),
         circumstances: Circumstances::default(),
         most: arguments.top.map_or(LINES, usize::from),
     };
-    Ok((Report::of(subject), fault.is_none()))
+    Ok((Report::of(subject), is_sound && earlier_is_sound))
 }
 
-struct Text {
+/// Seconds between two listings.
+fn apart(arguments: &cli::Report, earlier: &Text, later: &Text) -> Result<f64, String> {
+    let told = arguments.watched.map(|length| length.as_secs_f64());
+    let written = || later.written?.duration_since(earlier.written?).ok();
+    let told = told.or_else(|| written().map(|length| length.as_secs_f64()));
+    told.filter(|secs| *secs > 0.0).ok_or_else(|| {
+        format!(
+            "{} and {}: how long they are apart cannot be told by their files; say so by --for SECONDS",
+            earlier.name, later.name
+        )
+    })
+}
+
+struct Reading {
     listing: Listing,
+    look: Look,
+    /// Whether entries are to be compared with those of another listing.
+    compared: bool,
     table: Census,
     /// Whether the last line is no whole one.
     cut: bool,
 }
 
-impl Text {
+impl Reading {
+    /// Reads a listing. => what was read, and whether it came whole.
+    fn of(mut text: Text, compared: bool) -> Result<(Reading, bool), String> {
+        let mut read = Reading {
+            listing: Listing::default(),
+            look: Look::default(),
+            compared,
+            table: Census::default(),
+            cut: false,
+        };
+        let fault = read.all(&mut text.reader).err();
+        if let Some(error) = &fault {
+            say(format_args!(
+                "{}: {error}; what came before is reported",
+                text.name
+            ));
+        }
+        if read.table.is_empty() && read.listing.unreadable > 0 {
+            return Err(format!(
+                "{}: neither a capture nor a listing of connections: none of its {} lines is an entry \
+                 (expected: pcap, pcapng, /proc/net/nf_conntrack, /proc/net/ip_conntrack or conntrack -L)",
+                text.name, read.listing.unreadable
+            ));
+        }
+        Ok((read, fault.is_none()))
+    }
+
     /// Reads to the end. A line without an end is one, too, if it is whole.
     fn all(&mut self, reader: &mut impl Read) -> io::Result<()> {
         let mut buffer = vec![0; CHUNK];
@@ -107,7 +162,12 @@ impl Text {
 
     fn line(&mut self, line: &[u8]) -> bool {
         match self.listing.line(line) {
-            Line::Entry(flow) => self.table.push(&flow),
+            Line::Entry(flow) => {
+                if self.compared {
+                    self.look.push(&flow);
+                }
+                self.table.push(&flow);
+            }
             Line::Nothing => {}
             Line::Unreadable => return false,
         }

@@ -7,10 +7,12 @@ mod arp;
 mod capture;
 mod input;
 mod listing;
+mod live;
 mod text;
 
 use std::io::{self, Write};
 
+use input::Input;
 use ip_conntrack_analysis::Report;
 
 use crate::cli;
@@ -46,9 +48,21 @@ pub(crate) fn run(arguments: &cli::Report) -> io::Result<bool> {
 
 /// => the report, and whether all of the source could be read.
 fn make(arguments: &cli::Report) -> Result<(Report, bool), String> {
-    let input = input::open(&arguments.source)?;
-    match input {
-        input::Input::Capture(again) => capture::report(arguments, &again),
-        input::Input::Listing(name, reader) => listing::report(arguments, name, reader),
+    match arguments.sources.as_slice() {
+        [] => live::report(arguments),
+        [source] => match input::open(source)? {
+            Input::Capture(again) => capture::report(arguments, &again),
+            Input::Listing(listing) => listing::report(arguments, listing, None),
+        },
+        [first, second, ..] => match (input::open(first)?, input::open(second)?) {
+            (Input::Listing(first), Input::Listing(second)) => {
+                listing::report(arguments, second, Some(first))
+            }
+            _ => Err(format!(
+                "{} and {}: two sources have to be listings, the later one second",
+                first.display(),
+                second.display()
+            )),
+        },
     }
 }

@@ -1,0 +1,90 @@
+//! A whole table, entry by entry, for those who look at it rather than print it.
+
+use std::path::Path;
+
+use ip_conntrack::Connection;
+use ip_conntrack::format::netlink::{Ask, List, TableStats};
+
+use super::list::{entry, now};
+use super::options::{SOCKET, Whose};
+use super::say::{Failure, Tried};
+use super::table::{Outcome, Table};
+
+/// A table that answers.
+pub(crate) struct Whole {
+    table: Table,
+}
+
+/// Where the daemon listens if nothing else is said.
+pub(crate) const DAEMONS: &str = SOCKET;
+
+impl Whole {
+    /// The kernel's.
+    ///
+    /// # Errors
+    ///
+    /// What could not be opened, in words.
+    pub(crate) fn kernels() -> Result<Whole, String> {
+        Whole::open(&Whose::Kernels)
+    }
+
+    /// That of the daemon that listens on `path`.
+    ///
+    /// # Errors
+    ///
+    /// Nobody listens there, in words.
+    pub(crate) fn daemons(path: &Path) -> Result<Whole, String> {
+        Whole::open(&Whose::Daemons(path.to_owned()))
+    }
+
+    fn open(whose: &Whose) -> Result<Whole, String> {
+        let table = Table::open(whose).map_err(words)?;
+        Ok(Whole { table })
+    }
+
+    /// Hands over every entry. => whether it was as quiet meanwhile that none was missed.
+    ///
+    /// # Errors
+    ///
+    /// The table was refused, in words.
+    pub(crate) fn each(&mut self, mut each: impl FnMut(&Connection)) -> Result<bool, String> {
+        let ask = Ask::List {
+            list: List::Table,
+            filter: Default::default(),
+            zero: false,
+        };
+        let now = now();
+        let outcome = self.table.ask(ask, |message| {
+            each(&entry(message, now)?.connection);
+            Ok(())
+        });
+        let outcome = outcome.map_err(words)?;
+        let is_whole = outcome == Outcome::Whole;
+        outcome.done(Tried::Connection).map_err(words)?;
+        Ok(is_whole)
+    }
+
+    /// How many entries there are, and may be.
+    ///
+    /// # Errors
+    ///
+    /// It was refused, in words.
+    pub(crate) fn stats(&mut self) -> Result<TableStats, String> {
+        let mut stats = TableStats::default();
+        let outcome = self.table.ask(Ask::Stats, |message| {
+            stats = TableStats::read(message);
+            Ok(())
+        });
+        outcome
+            .and_then(|outcome| outcome.done(Tried::Connection))
+            .map_err(words)?;
+        Ok(stats)
+    }
+}
+
+fn words(failure: Failure) -> String {
+    match failure {
+        Failure::Usage(text) | Failure::Failed(text) => text,
+        Failure::ReaderGone => "the reader is gone".to_owned(),
+    }
+}
