@@ -86,6 +86,8 @@ thresholds! {
         "US-CERT TA14-017A: amplification factors from 3.8 (NetBIOS) to 51,000 (memcached); ordinary DNS answers are 1 to 4 times the question";
     DHCP_RATE = 15.0, "DHCP exchanges a second",
         "Cisco IOS: `ip dhcp snooping limit rate`, recommended 15 for a port";
+    INVALID_RATE = 200.0, "INVALID packets a second, where they are only counted",
+        "Junos: the syn-flood screen's attack-threshold of 200 a second, for want of one for ACKs";
     ICMP_RATE = 1000.0, "ICMP packets a second to one host",
         "Junos: screen icmp flood threshold 1000";
     ICMP_RATE_UNANSWERED = 100.0, "ICMP packets a second to one host that answers none",

@@ -86,6 +86,14 @@ pub struct Traffic {
     pub stray_flows: u64,
 }
 
+impl Traffic {
+    /// Packets that were counted as INVALID, where no more is known of them.
+    fn invalid(&self) -> u64 {
+        let of = self.reasons.iter().find(|(name, _)| *name == "invalid");
+        of.map_or(0, |(_, count)| *count)
+    }
+}
+
 /// Everything that is told.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
@@ -327,6 +335,10 @@ fn find(subject: &Subject<'_>, strays: Option<&Rows>) -> Finding {
         strays,
         seconds: traffic.map(|traffic| traffic.seconds),
         packets: traffic.and_then(|traffic| traffic.packets),
+        invalid: traffic
+            .filter(|_| subject.strays.is_none())
+            .map(Traffic::invalid),
+        new: traffic.map(|traffic| traffic.new),
         fill: limit.map(|max| share(subject.table.len(), max)),
         full_in: subject
             .forecast

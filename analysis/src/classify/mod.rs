@@ -127,6 +127,10 @@ pub struct Scene<'a> {
     pub seconds: Option<f64>,
     /// Packets in all, if known.
     pub packets: Option<u64>,
+    /// INVALID packets that were only counted, if they were.
+    pub invalid: Option<u64>,
+    /// Connections that began meanwhile, if that is known.
+    pub new: Option<u64>,
     /// The share of the limit that is used, at the fullest; if the limit is known.
     pub fill: Option<f64>,
     /// Seconds until the table is full, if it grows.
@@ -141,6 +145,8 @@ impl<'a> Scene<'a> {
             strays: None,
             seconds: None,
             packets: None,
+            invalid: None,
+            new: None,
             fill: None,
             full_in: None,
         }

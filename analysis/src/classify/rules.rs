@@ -128,7 +128,31 @@ pub(super) fn from_inside(group: &Group<'_>) -> String {
 }
 
 /// TCP packets of no connection: refused, or taken for one that began before (nf_conntrack_tcp_loose).
-fn ack_flood(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn ack_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+    let mut found = by_flows(kinds);
+    found.extend(by_counter(scene));
+    found
+}
+
+/// Only the counter of INVALID packets tells, and not from whom they are.
+fn by_counter(scene: &Scene<'_>) -> Option<Evidence> {
+    let (invalid, secs) = (scene.invalid?, scene.seconds?);
+    let rate = invalid as f64 / secs.max(0.1);
+    let new = scene.new.unwrap_or(0);
+    Some(
+        Evidence::of(Class::AckFlood)
+            .needs(
+                ramp(rate, limits::INVALID_RATE / 2.0, 1.5 * limits::INVALID_RATE).min(0.8),
+                format!("{invalid} packets in {secs:.1} s were INVALID, {rate:.0} a second; the kernel does not tell whose"),
+            )
+            .needs(
+                ramp(share(invalid, invalid + new), 0.5, 0.8),
+                format!("{new} connections began meanwhile"),
+            ),
+    )
+}
+
+fn by_flows(kinds: &Kinds<'_>) -> Vec<Evidence> {
     let group = &kinds.stray_tcp;
     let what =
         "TCP packets of no connection, refused or picked up in the middle, without an answer";

@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use ip_conntrack::Connection;
-use ip_conntrack::format::netlink::{Ask, List, TableStats};
+use ip_conntrack::format::netlink::{Ask, List, TableStats, read_stats};
+use ip_conntrack::format::stats::CpuStats;
 
 use super::list::{entry, now};
 use super::options::{SOCKET, Whose};
@@ -79,6 +80,33 @@ impl Whole {
             .and_then(|outcome| outcome.done(Tried::Connection))
             .map_err(words)?;
         Ok(stats)
+    }
+}
+
+impl Whole {
+    /// What was counted since the table began, by all CPUs together.
+    ///
+    /// # Errors
+    ///
+    /// It was refused, in words.
+    pub(crate) fn counted(&mut self) -> Result<CpuStats, String> {
+        let mut sum = CpuStats::default();
+        let outcome = self.table.ask(Ask::StatsCpu, |message| {
+            let mut of_cpu = CpuStats::default();
+            read_stats(message, &mut of_cpu);
+            sum.invalid += of_cpu.invalid;
+            sum.insert_failed += of_cpu.insert_failed;
+            sum.drop += of_cpu.drop;
+            sum.early_drop += of_cpu.early_drop;
+            sum.error += of_cpu.error;
+            sum.clash_resolve += of_cpu.clash_resolve;
+            sum.chaintoolong += of_cpu.chaintoolong;
+            Ok(())
+        });
+        outcome
+            .and_then(|outcome| outcome.done(Tried::Connection))
+            .map_err(words)?;
+        Ok(sum)
     }
 }
 

@@ -8,8 +8,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ip_conntrack::Knob;
+use ip_conntrack::format::stats::CpuStats;
 use ip_conntrack_analysis::{
-    Census, Circumstances, Fading, Flow, Look, Moment, Report, Source, Subject, forecast,
+    Census, Circumstances, Fading, Flow, Look, Moment, Report, Source, Subject, Traffic, forecast,
 };
 
 use super::LINES;
@@ -33,9 +34,10 @@ pub(super) fn report(arguments: &cli::Report) -> Result<(Report, bool), String> 
         None => None,
         Some(length) => {
             let mut first = Look::default();
+            let counted = live.counted()?;
             live.each(|connection| first.push(&Flow::from(connection)))?;
             watch(&mut live, began, length, &mut moments)?;
-            Some(first)
+            Some((first, since(&counted, &live.counted()?)))
         }
     };
     let seconds = began.elapsed().as_secs_f64();
@@ -64,7 +66,10 @@ pub(super) fn report(arguments: &cli::Report) -> Result<(Report, bool), String> 
         table: &table,
         whole: None,
         strays: None,
-        traffic: watched.map(|first| first.until(later, seconds)),
+        traffic: watched.map(|(first, reasons)| Traffic {
+            reasons,
+            ..first.until(later, seconds)
+        }),
         timeline: None,
         forecast: max
             .filter(|max| *max > 0)
@@ -96,6 +101,23 @@ fn look(live: &mut Whole, compared: bool) -> Result<(Look, Census, bool), String
         table.push(&flow);
     })?;
     Ok((look, table, is_whole))
+}
+
+/// What was counted between two moments.
+fn since(before: &CpuStats, after: &CpuStats) -> Vec<(&'static str, u64)> {
+    let counters: [(&str, fn(&CpuStats) -> u64); 7] = [
+        ("invalid", |stats| stats.invalid),
+        ("insert_failed", |stats| stats.insert_failed),
+        ("drop", |stats| stats.drop),
+        ("early_drop", |stats| stats.early_drop),
+        ("error", |stats| stats.error),
+        ("clash_resolve", |stats| stats.clash_resolve),
+        ("chaintoolong", |stats| stats.chaintoolong),
+    ];
+    let counted = counters
+        .into_iter()
+        .map(|(name, of)| (name, of(after).saturating_sub(of(before))));
+    counted.filter(|(_, count)| *count > 0).collect()
 }
 
 /// Follows the number of entries.
