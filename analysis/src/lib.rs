@@ -21,6 +21,7 @@ pub mod flow;
 pub mod forecast;
 pub mod limits;
 pub mod listing;
+mod picked;
 pub mod prefix;
 mod rank;
 pub mod report;

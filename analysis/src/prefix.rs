@@ -15,7 +15,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::rows::{Rows, Side};
+use crate::picked::Picked;
+use crate::rows::Side;
 
 /// Bits that a line costs, for each flow and each 32 bits of address length.
 const LINE_COSTS: f64 = 1.0;
@@ -41,7 +42,7 @@ pub struct PrefixCount {
 
 /// The prefixes of one side that explain most, most flows first. Addresses of which the first part is
 /// hidden are left out, and where a later part is hidden, no prefix reaches it.
-pub(crate) fn explain(rows: &Rows, side: Side, most: usize) -> Vec<PrefixCount> {
+pub(crate) fn explain(rows: &Picked<'_>, side: Side, most: usize) -> Vec<PrefixCount> {
     let mut columns = [Vec::new(), Vec::new()];
     let mut deepest = [32, 128];
     for row in rows.iter() {
@@ -194,6 +195,7 @@ impl Tree<'_> {
 mod tests {
     use super::*;
     use crate::flow::Flow;
+    use crate::rows::Rows;
     use ip_conntrack::Protocol;
 
     fn rows(sources: impl Iterator<Item = u32>) -> Rows {
@@ -207,7 +209,7 @@ mod tests {
     }
 
     fn explained(sources: impl Iterator<Item = u32>) -> Vec<(String, u64)> {
-        let lines = explain(&rows(sources), Side::Source, 10);
+        let lines = explain(&Picked::all(&rows(sources)), Side::Source, 10);
         let name = |line: &PrefixCount| format!("{}/{}", line.ip, line.length);
         lines.iter().map(|line| (name(line), line.flows)).collect()
     }
@@ -255,7 +257,7 @@ mod tests {
             hidden: 3,
         };
         rows.push(&Flow::new(src, dst, Protocol::UDP, 1, 2));
-        assert_eq!(explain(&rows, Side::Source, 10), []);
+        assert_eq!(explain(&Picked::all(&rows), Side::Source, 10), []);
         assert_eq!(src.to_string(), "xxx.xxx.1.2");
     }
 }

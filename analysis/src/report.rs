@@ -6,9 +6,10 @@ use serde::Serialize;
 
 use crate::advice::{Advice, Circumstances};
 use crate::census::{Census, Tally};
-use crate::classify::{Class, Finding, Scene, classify};
+use crate::classify::{Class, Finding, Scene, examine};
 use crate::forecast::Forecast;
 use crate::limits::amplifier;
+use crate::picked::Picked;
 use crate::prefix::PrefixCount;
 use crate::rank::share;
 use crate::rows::Rows;
@@ -139,6 +140,9 @@ pub struct Report {
     pub top_prefixes: Vec<PrefixLine>,
     /// The prefixes of destinations.
     pub top_destination_prefixes: Vec<PrefixLine>,
+    /// Who takes part in what the class is about, entries and refused packets alike; of a capture, over
+    /// all of it.
+    pub culprits: Option<Culprits>,
     /// Who sent packets that were refused and left no entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub refused: Option<Refused>,
@@ -225,6 +229,8 @@ pub struct PortLine {
     pub entries: u64,
     /// Their share of all.
     pub share: f64,
+    /// Distinct sources of its entries.
+    pub sources: u64,
 }
 
 /// A source and a destination.
@@ -253,6 +259,37 @@ pub struct PrefixLine {
     pub own: u64,
 }
 
+/// Who takes part in an attack, or a leak.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Culprits {
+    /// Entries and tuples of refused packets.
+    pub flows: u64,
+    /// Distinct sources of those.
+    pub sources: u64,
+    /// Sources by flows.
+    pub top_sources: Vec<HostLine>,
+    /// Destinations by flows.
+    pub top_destinations: Vec<HostLine>,
+    /// Destination ports by flows.
+    pub top_ports: Vec<PortLine>,
+    /// The prefixes of sources that explain most of them.
+    pub top_prefixes: Vec<PrefixLine>,
+}
+
+impl Culprits {
+    fn of(flows: u64, who: &Who) -> Culprits {
+        let lines = Lines { total: flows };
+        Culprits {
+            flows,
+            sources: who.sources.distinct,
+            top_sources: lines.hosts(&who.sources.top),
+            top_destinations: lines.hosts(&who.destinations.top),
+            top_ports: lines.ports(&who.ports),
+            top_prefixes: lines.prefixes(&who.source_prefixes),
+        }
+    }
+}
+
 /// Who sent packets that left no entry.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct Refused {
@@ -272,12 +309,14 @@ impl Report {
     /// Makes the report.
     pub fn of(subject: Subject<'_>) -> Report {
         let strays = subject.strays.map(Strays::rows);
-        let finding = find(&subject, strays.as_ref());
+        let (finding, culprits) = find(&subject, strays.as_ref());
         let all = subject.table.all;
         let limit = subject.max.filter(|max| *max > 0);
         let of_limit = |entries: u64| limit.map(|max| share(entries, max));
-        let who = Who::of(&subject.table.rows, subject.most);
-        let advice = crate::advice::advise(&subject, &who, strays.as_ref(), &finding);
+        let who = Who::of(&Picked::all(&subject.table.rows), subject.most);
+        let guilty = culprits.map(|flows| (flows.len(), Who::of(&flows, subject.most)));
+        let to_drop = guilty.as_ref().map_or(&who, |(_, guilty)| guilty);
+        let advice = crate::advice::advise(&subject, to_drop, strays.as_ref(), &finding);
         let lines = Lines { total: all.entries };
         let mut report = Report {
             summary: String::new(),
@@ -313,6 +352,9 @@ impl Report {
             top_pairs: lines.pairs(&who.pairs),
             top_prefixes: lines.prefixes(&who.source_prefixes),
             top_destination_prefixes: lines.prefixes(&who.destination_prefixes),
+            culprits: guilty
+                .as_ref()
+                .map(|(flows, who)| Culprits::of(*flows, who)),
             refused: strays.as_ref().and_then(|rows| refused(rows, &subject)),
             exact: subject.table.rows.is_exact(),
             source: subject.source,
@@ -327,10 +369,10 @@ impl Report {
 }
 
 /// A capture shows all that it opened, and what was refused; a table only what is there.
-fn find(subject: &Subject<'_>, strays: Option<&Rows>) -> Finding {
+fn find<'a>(subject: &Subject<'a>, strays: Option<&'a Rows>) -> (Finding, Option<Picked<'a>>) {
     let traffic = subject.traffic.as_ref();
     let limit = subject.max.filter(|max| *max > 0);
-    classify(&Scene {
+    examine(&Scene {
         table: subject.whole.unwrap_or(subject.table),
         strays,
         seconds: traffic.map(|traffic| traffic.seconds),
@@ -358,7 +400,7 @@ fn state_line((protocol, state, tally): (Protocol, Option<ProtocolState>, Tally)
 
 fn refused(rows: &Rows, subject: &Subject<'_>) -> Option<Refused> {
     let strays = subject.strays.filter(|strays| strays.packets > 0)?;
-    let who = Who::of(rows, subject.most);
+    let who = Who::of(&Picked::all(rows), subject.most);
     let lines = Lines { total: rows.seen() };
     Some(Refused {
         packets: strays.packets,
@@ -399,6 +441,7 @@ impl Lines {
             amplifier: amplifier(count.port).filter(|_| count.protocol == Protocol::UDP),
             entries: count.flows,
             share: self.share(count.flows),
+            sources: count.sources,
         };
         top.iter().map(line).collect()
     }

@@ -46,29 +46,23 @@ fn who(report: &Report) -> String {
     if matches!(report.class, Class::Normal | Class::Growth) {
         return String::new();
     }
-    // What was refused left no entry: then it is those who sent that matter.
-    let refused = report
-        .refused
-        .as_ref()
-        .filter(|refused| refused.flows > report.entries);
-    let (sources, targets, distinct) = match refused {
-        Some(refused) => (&refused.top_sources, &refused.top_destinations, None),
-        None => (
-            &report.top_sources,
-            &report.top_destinations,
-            Some(report.spread.sources),
-        ),
+    let Some(culprits) = &report.culprits else {
+        return String::new();
     };
-    let source = match (sources.first(), distinct) {
-        (Some(first), _) if first.share >= 0.3 => format!(" mostly from {}", first.address),
-        (_, Some(distinct)) => format!(" from {} addresses", grouped(distinct)),
-        _ => " from many addresses".to_owned(),
+    let (sources, targets) = (&culprits.top_sources, &culprits.top_destinations);
+    let source = match sources.first() {
+        Some(first) if first.share >= 0.3 => format!(" mostly from {}", first.address),
+        _ => format!(" from {} addresses", grouped(culprits.sources)),
     };
     let target = match targets.first() {
         Some(first) if first.share >= 0.3 => format!(", mostly to {}", first.address),
         _ => String::new(),
     };
-    format!(",{source}{target}")
+    let ports = match culprits.top_ports.first() {
+        Some(first) if first.share >= 0.5 => format!(" {} port {}", first.protocol, first.port),
+        _ => String::new(),
+    };
+    format!(",{source}{target}{ports}")
 }
 
 /// `1,234,567`.

@@ -5,9 +5,10 @@ use std::collections::HashMap;
 use ip_conntrack::Protocol;
 
 use crate::flow::Host;
+use crate::picked::Picked;
 use crate::prefix::{self, PrefixCount};
 use crate::rank::Ranking;
-use crate::rows::{Rows, Side, View};
+use crate::rows::{Side, View};
 
 /// Who and what is most frequent among some flows. Counts are scaled to all flows where only a sample
 /// of them is kept.
@@ -68,6 +69,8 @@ pub struct PortCount {
     pub port: u16,
     /// Flows.
     pub flows: u64,
+    /// Distinct sources of those.
+    pub sources: u64,
 }
 
 /// Two addresses and their flows.
@@ -83,7 +86,7 @@ pub struct PairCount {
 
 impl Who {
     /// Ranks `rows`; each list has at most `most` lines.
-    pub fn of(rows: &Rows, most: usize) -> Who {
+    pub(crate) fn of(rows: &Picked<'_>, most: usize) -> Who {
         let scale = |flows: u64| (flows as f64 * rows.weight()).round() as u64;
         let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()).collect(), most);
         let mut who = Who {
@@ -108,7 +111,7 @@ impl Who {
     }
 }
 
-fn hosts(rows: &Rows, side: Side, most: usize) -> Hosts {
+fn hosts(rows: &Picked<'_>, side: Side, most: usize) -> Hosts {
     let ranking = Ranking::of(rows.iter().map(|row| row.key(side)).collect(), most);
     // One after the other, so that the peers of one host only are in memory.
     let top = ranking
@@ -122,7 +125,7 @@ fn hosts(rows: &Rows, side: Side, most: usize) -> Hosts {
     }
 }
 
-fn host(rows: &Rows, side: Side, key: u64, flows: u64) -> Option<HostCount> {
+fn host(rows: &Picked<'_>, side: Side, key: u64, flows: u64) -> Option<HostCount> {
     let other = match side {
         Side::Source => Side::Destination,
         Side::Destination => Side::Source,
@@ -145,19 +148,26 @@ fn host(rows: &Rows, side: Side, key: u64, flows: u64) -> Option<HostCount> {
     })
 }
 
-fn ports(rows: &Rows, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec<PortCount> {
+fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec<PortCount> {
     let with_ports = rows.iter().filter(|row| row.protocol.has_ports());
     let keys = with_ports.map(|row| u64::from(row.protocol.0) << 16 | u64::from(port(&row)));
     let ranking = Ranking::of(keys.collect(), most);
-    let lines = ranking.top.into_iter().map(|(key, flows)| PortCount {
-        protocol: Protocol((key >> 16) as u8),
-        port: key as u16,
-        flows: (flows as f64 * rows.weight()).round() as u64,
+    let lines = ranking.top.into_iter().map(|(key, flows)| {
+        let (protocol, number) = (Protocol((key >> 16) as u8), key as u16);
+        let of_port = rows
+            .iter()
+            .filter(|row| row.protocol == protocol && port(row) == number);
+        PortCount {
+            protocol,
+            port: number,
+            flows: (flows as f64 * rows.weight()).round() as u64,
+            sources: Ranking::of(of_port.map(|row| row.key(Side::Source)).collect(), 0).distinct,
+        }
     });
     lines.collect()
 }
 
-fn named_pairs(rows: &Rows, ranking: &Ranking) -> Vec<PairCount> {
+fn named_pairs(rows: &Picked<'_>, ranking: &Ranking) -> Vec<PairCount> {
     let counts: HashMap<u64, u64> = ranking.top.iter().copied().collect();
     let mut named: HashMap<u64, PairCount> = HashMap::new();
     for row in rows.iter() {

@@ -75,6 +75,10 @@ pub(crate) struct Report {
     #[arg(long)]
     pub(crate) json: bool,
 
+    /// Write a page for a browser to this file, too
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
+
     /// Lines of each top list
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub(crate) top: Option<u16>,

@@ -9,7 +9,7 @@ use crate::limits::{self, ramp};
 use crate::rank::share;
 
 /// Many complete connections to one service, of few sources or with nothing said.
-pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn connection_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.established;
     let closing = share(kinds.closing, kinds.closing + group.flows);
     let lasting = 1.0
@@ -30,7 +30,7 @@ pub(super) fn connection_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evid
     let of_many = if group.counted > 0 { 0.75 * quiet } else { 0.0 };
     let fill = ramp(scene.fill.unwrap_or(0.0), 0.3, 0.7);
     vec![
-        Evidence::of(Class::ConnectionFlood)
+        Evidence::about(Class::ConnectionFlood, group)
             .needs(
                 number(group).min(weight(group.flows, kinds)),
                 how_many(group, kinds, "complete TCP connections"),
@@ -82,7 +82,7 @@ fn quiet(group: &Group<'_>) -> (f64, String) {
 }
 
 /// A program that does not close what the other side closed.
-pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn close_wait<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.close_wait;
     let part = share(group.flows, kinds.tcp);
     let focus = group
@@ -90,7 +90,7 @@ pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
         .top_share()
         .max(group.sources().top_share());
     vec![
-        Evidence::of(Class::ConnectionLeak)
+        Evidence::about(Class::ConnectionLeak, group)
             .needs(
                 ramp(group.flows as f64, limits::FEW / 2.0, limits::MANY / 2.0)
                     .min(ramp(part, limits::LEAK_SHARE_FROM, limits::LEAK_SHARE_TO)),
@@ -109,7 +109,7 @@ pub(super) fn close_wait(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
 }
 
 /// Established connections in which nothing happens any more.
-pub(super) fn idle(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn idle<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let assured = || kinds.established.iter().filter(|row| row.assured());
     let Some(full) = assured()
         .filter_map(|row| row.timeout())
@@ -126,7 +126,7 @@ pub(super) fn idle(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let part = share(group.flows, kinds.established.flows);
     let focus = group.services().top_share().max(group.pairs().top_share());
     vec![
-        Evidence::of(Class::ConnectionLeak)
+        Evidence::about(Class::ConnectionLeak, &group)
             .needs(
                 ramp(group.flows as f64, limits::FEW, 3.0 * limits::MANY)
                     .min(ramp(part, 0.3, 0.7))

@@ -4,43 +4,16 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use crate::flow::{Host, Scope, scope};
 use crate::limits::{self, FILLED_PREFIX, IMPOSSIBLE, ramp};
+use crate::picked::{Flows, Picked};
 use crate::rank::{Ranking, share};
-use crate::rows::{Rows, Side, View, hash};
+use crate::rows::{Side, View, hash};
 
 /// Most frequent keys that are kept of each column.
 const TOP: usize = 8;
-
-/// The entries, and behind them the refused packets.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Flows<'a> {
-    pub(super) table: &'a Rows,
-    pub(super) strays: Option<&'a Rows>,
-}
-
-impl<'a> Flows<'a> {
-    pub(super) fn iter(self) -> impl Iterator<Item = View<'a>> + Clone {
-        self.table
-            .iter()
-            .chain(self.strays.into_iter().flat_map(Rows::iter))
-    }
-
-    fn view(self, place: u32) -> Option<View<'a>> {
-        let place = place as usize;
-        match place.checked_sub(self.table.kept()) {
-            None => self.table.view(place),
-            Some(place) => self.strays?.view(place),
-        }
-    }
-
-    /// Those of a kind.
-    pub(super) fn group(self, kind: impl Fn(&View<'a>) -> bool) -> Group<'a> {
-        let places = self.iter().enumerate().filter(|(_, row)| kind(row));
-        Group::of(self, places.map(|(place, _)| place as u32).collect())
-    }
-}
 
 /// What flows are ranked by.
 #[derive(Clone, Copy)]
@@ -63,7 +36,7 @@ const COLUMNS: usize = 10;
 #[derive(Debug)]
 pub(super) struct Group<'a> {
     rows: Flows<'a>,
-    places: Vec<u32>,
+    places: Rc<Vec<u32>>,
     columns: [OnceCell<Ranking>; COLUMNS],
     /// Flows.
     pub(super) flows: u64,
@@ -84,7 +57,7 @@ impl<'a> Group<'a> {
         let mut group = Group {
             rows,
             flows: places.len() as u64,
-            places: Vec::new(),
+            places: Rc::default(),
             columns: Default::default(),
             counted: 0,
             packets: 0,
@@ -97,7 +70,7 @@ impl<'a> Group<'a> {
         for row in places.iter().filter_map(|place| rows.view(*place)) {
             group.add(row);
         }
-        group.places = places;
+        group.places = Rc::new(places);
         group
     }
 
@@ -121,6 +94,11 @@ impl<'a> Group<'a> {
         self.places
             .iter()
             .filter_map(|place| self.rows.view(*place))
+    }
+
+    /// The flows, to be ranked by others.
+    pub(super) fn picked(&self) -> Picked<'a> {
+        Picked::of(self.rows, Rc::clone(&self.places))
     }
 
     /// The flows of those that are of a kind.

@@ -25,9 +25,9 @@ use serde::Serialize;
 
 use crate::census::Census;
 use crate::limits;
+use crate::picked::{Flows, Picked};
 use crate::rows::Rows;
 use evidence::Evidence;
-use group::Flows;
 use kinds::Kinds;
 use rules::RULES;
 
@@ -81,6 +81,11 @@ impl Class {
             Class::Growth => "growth",
             Class::Normal => "normal",
         }
+    }
+
+    /// Whether something should be done about it.
+    pub const fn is_wrong(self) -> bool {
+        !matches!(self, Class::Normal)
     }
 
     /// A few words for a sentence.
@@ -162,30 +167,37 @@ impl<'a> Scene<'a> {
 
 /// Says what a table looks like.
 pub fn classify(scene: &Scene<'_>) -> Finding {
+    examine(scene).0
+}
+
+/// As [`classify`], with the flows that the finding is about, if it is an attack or a leak.
+pub(crate) fn examine<'a>(scene: &Scene<'a>) -> (Finding, Option<Picked<'a>>) {
     let kinds = Kinds::of(scene);
-    let mut found: Vec<Evidence> = RULES.iter().flat_map(|rule| rule(scene, &kinds)).collect();
+    let mut found: Vec<Evidence<'_>> = RULES.iter().flat_map(|rule| rule(scene, &kinds)).collect();
     found.sort_by(|a, b| b.confidence.total_cmp(&a.confidence));
     let best = found.first().map_or(0.0, |evidence| evidence.confidence);
-    let next = |found: &[Evidence], class: Class| {
+    let next = |found: &[Evidence<'_>], class: Class| {
         let other = found.iter().find(|evidence| evidence.class != class)?;
         (other.confidence > 0.0).then_some((other.class, round(other.confidence)))
     };
     if best >= limits::SURE {
         let first = found.remove(0);
-        return Finding {
+        let finding = Finding {
             class: first.class,
             confidence: round(first.confidence),
             runner_up: next(&found, first.class),
             evidence: first.texts,
         };
+        return (finding, first.flows);
     }
     let (class, confidence, evidence) = ordinary(scene, best);
-    Finding {
+    let finding = Finding {
         class,
         confidence: round(confidence),
         runner_up: next(&found, class),
         evidence,
-    }
+    };
+    (finding, None)
 }
 
 /// No attack: growth, or nothing wrong.

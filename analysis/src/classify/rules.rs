@@ -8,7 +8,7 @@ use crate::limits::{self, ramp};
 use crate::rank::share;
 
 /// A rule says how much of a class it sees, and why.
-pub(super) type Rule = fn(&Scene<'_>, &Kinds<'_>) -> Vec<Evidence>;
+pub(super) type Rule = for<'a> fn(&Scene<'a>, &Kinds<'a>) -> Vec<Evidence<'a>>;
 
 /// All rules. Each looks at the flows of one kind.
 pub(super) const RULES: &[Rule] = &[
@@ -86,7 +86,7 @@ pub(super) fn from_sources(group: &Group<'_>) -> String {
 }
 
 /// Half-open connections: made-up sources, or few real ones.
-fn syn(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn syn<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.half_open;
     let first_service = group.services().top.first().map_or(0, |(_, flows)| *flows);
     let part = share(group.flows, kinds.flows);
@@ -102,17 +102,17 @@ fn syn(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
         percent(group.services().top_share())
     );
     let one_shot = one_shot(group);
-    let made_up = Evidence::of(Class::SpoofedSynFlood)
+    let made_up = Evidence::about(Class::SpoofedSynFlood, group)
         .needs(number(group).min(weight), many.clone())
         .needs(focused(group.focus()), to_one_target(group))
         .needs(spoofed, from_sources(group))
         .silently_needs(one_shot);
-    let real = Evidence::of(Class::SynFlood)
+    let real = Evidence::about(Class::SynFlood, group)
         .needs(number(group).min(weight), many.clone())
         .needs(focused(group.services().top_share()), to_service.clone())
         .needs(1.0 - spoofed, from_sources(group))
         .silently_needs(inward);
-    let from_inside = Evidence::of(Class::OutboundAbuse)
+    let from_inside = Evidence::about(Class::OutboundAbuse, group)
         .needs(number(group).min(weight), many)
         .needs(focused(group.services().top_share()), to_service)
         .needs(outbound(group), from_inside(group));
@@ -128,14 +128,14 @@ pub(super) fn from_inside(group: &Group<'_>) -> String {
 }
 
 /// TCP packets of no connection: refused, or taken for one that began before (nf_conntrack_tcp_loose).
-fn ack_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn ack_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let mut found = by_flows(kinds);
     found.extend(by_counter(scene));
     found
 }
 
 /// Only the counter of INVALID packets tells, and not from whom they are.
-fn by_counter(scene: &Scene<'_>) -> Option<Evidence> {
+fn by_counter<'a>(scene: &Scene<'a>) -> Option<Evidence<'a>> {
     let (invalid, secs) = (scene.invalid?, scene.seconds?);
     let rate = invalid as f64 / secs.max(0.1);
     let new = scene.new.unwrap_or(0);
@@ -152,12 +152,12 @@ fn by_counter(scene: &Scene<'_>) -> Option<Evidence> {
     )
 }
 
-fn by_flows(kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn by_flows<'a>(kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.stray_tcp;
     let what =
         "TCP packets of no connection, refused or picked up in the middle, without an answer";
     vec![
-        Evidence::of(Class::AckFlood)
+        Evidence::about(Class::AckFlood, group)
             .needs(
                 number(group).min(weight(group.flows, kinds)),
                 how_many(group, kinds, what),
@@ -167,9 +167,9 @@ fn by_flows(kinds: &Kinds<'_>) -> Vec<Evidence> {
     ]
 }
 
-fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn icmp_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.icmp;
-    let by_flows = Evidence::of(Class::IcmpFlood)
+    let by_flows = Evidence::about(Class::IcmpFlood, group)
         .needs(
             number(group).min(weight(group.flows, kinds)),
             how_many(group, kinds, "ICMP, unanswered or of a packet or two"),
@@ -187,7 +187,7 @@ fn icmp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
 }
 
 /// Few flows with many packets: a ping that does not wait.
-fn icmp_by_rate(kinds: &Kinds<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
+fn icmp_by_rate<'a>(kinds: &Kinds<'a>, secs: f64, packets: u64) -> Vec<Evidence<'a>> {
     let unanswered = kinds.icmp_all.only(|row| !row.replied());
     let kinds = [
         (&kinds.icmp_all, limits::ICMP_RATE, "ICMP packets"),
@@ -201,7 +201,7 @@ fn icmp_by_rate(kinds: &Kinds<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
     let found = rated.map(|(group, limit, what)| {
         let (sent, rate) = (group.packets, group.packets as f64 / secs.max(0.1));
         let part = share(sent, packets);
-        Evidence::of(Class::IcmpFlood)
+        Evidence::about(Class::IcmpFlood, group)
             .needs(
                 ramp(rate, limit / 2.0, 1.5 * limit),
                 format!("{sent} {what} in {secs:.1} s are {rate:.0} a second"),
@@ -217,7 +217,7 @@ fn icmp_by_rate(kinds: &Kinds<'_>, secs: f64, packets: u64) -> Vec<Evidence> {
 }
 
 /// A flood that no single address gets much of.
-fn carpet(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+fn carpet<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.unanswered;
     let sources = group.sources().distinct as f64;
     let each_target = sources / group.targets().distinct.max(1) as f64;
@@ -231,7 +231,7 @@ fn carpet(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
         limits::CARPET_TARGETS,
     );
     vec![
-        Evidence::of(Class::CarpetBombing)
+        Evidence::about(Class::CarpetBombing, group)
             .needs(
                 number(group).min(weight(group.flows, kinds)),
                 how_many(group, kinds, "packets or connections without an answer"),

@@ -3,14 +3,14 @@
 use ip_conntrack::{Protocol, TcpState};
 
 use super::evidence::{Evidence, percent};
-use super::group::named;
+use super::group::{Group, named};
 use super::kinds::Kinds;
 use super::rules::outbound;
 use super::{Class, Scene};
 use crate::flow::Origin;
 use crate::limits::{self, ramp};
 use crate::rank::{Ranking, share};
-use crate::rows::Side;
+use crate::rows::{Side, View};
 
 /// The part of all flows that a scan has to be, to be what there is to say.
 const PART: [f64; 2] = [0.05, 0.25];
@@ -18,8 +18,12 @@ const PART: [f64; 2] = [0.05, 0.25];
 /// Pairs, and sources on a port, that are looked at.
 const TRIED: usize = 4;
 
+fn group_of<'a>(scene: &Scene<'a>, kind: impl Fn(&View<'a>) -> bool) -> Group<'a> {
+    Group::of(scene.flows(), scene.flows().places(kind))
+}
+
 /// Ports of one host, or hosts on one port, tried in vain.
-pub(super) fn scan(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn scan<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let failed = &kinds.failed;
     // What is too few for a scan need not be looked at.
     let enough = |flows: u64| {
@@ -44,7 +48,7 @@ pub(super) fn scan(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     found
 }
 
-fn vertical(scene: &Scene<'_>, kinds: &Kinds<'_>, pair: u64) -> Option<Evidence> {
+fn vertical<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>, pair: u64) -> Option<Evidence<'a>> {
     let tried = kinds.failed.only(|row| row.pair_key() == pair);
     let all = scene
         .flows()
@@ -57,7 +61,7 @@ fn vertical(scene: &Scene<'_>, kinds: &Kinds<'_>, pair: u64) -> Option<Evidence>
     let size = tried.packet_size().unwrap_or(0.0);
     let small = 1.0 - ramp(size, 150.0, 300.0);
     Some(
-        Evidence::of(Class::Scan)
+        Evidence::about(Class::Scan, &tried)
             .needs(
                 ramp(
                     ports,
@@ -82,7 +86,7 @@ fn vertical(scene: &Scene<'_>, kinds: &Kinds<'_>, pair: u64) -> Option<Evidence>
     )
 }
 
-fn horizontal(scene: &Scene<'_>, kinds: &Kinds<'_>, key: u64) -> Option<Evidence> {
+fn horizontal<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>, key: u64) -> Option<Evidence<'a>> {
     let tried = kinds.failed.only(|row| row.source_port_key() == key);
     let all = scene
         .flows()
@@ -103,7 +107,7 @@ fn horizontal(scene: &Scene<'_>, kinds: &Kinds<'_>, key: u64) -> Option<Evidence
     };
     // Who talks with others on that port, too, is a client whose peers come and go.
     Some(
-        Evidence::of(class)
+        Evidence::about(class, &tried)
             .needs(
                 ramp(
                     hosts,
@@ -127,15 +131,15 @@ fn horizontal(scene: &Scene<'_>, kinds: &Kinds<'_>, key: u64) -> Option<Evidence
 }
 
 /// A host that asks for all addresses of its network.
-fn arp(scene: &Scene<'_>) -> Option<Evidence> {
-    let asked = scene.flows().group(|row| row.origin() == Origin::Arp);
+fn arp<'a>(scene: &Scene<'a>) -> Option<Evidence<'a>> {
+    let asked = group_of(scene, |row| row.origin() == Origin::Arp);
     let (key, _) = *asked.sources().top.first()?;
     let of_first = || asked.iter().filter(move |row| row.key(Side::Source) == key);
     let hosts = of_first().filter(|row| !row.replied()).count() as f64;
     let all = of_first().count() as f64;
     let host = named(asked.iter(), Side::Source, key)?;
     Some(
-        Evidence::of(Class::Scan)
+        Evidence::about(Class::Scan, &asked)
             .needs(
                 ramp(
                     hosts,
@@ -150,10 +154,10 @@ fn arp(scene: &Scene<'_>) -> Option<Evidence> {
 }
 
 /// A host that delivers mail everywhere, and takes none.
-pub(super) fn mail(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
-    let group = scene
-        .flows()
-        .group(|row| row.protocol == Protocol::TCP && row.dport == 25 && row.origin().is_entry());
+pub(super) fn mail<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
+    let group = group_of(scene, |row| {
+        row.protocol == Protocol::TCP && row.dport == 25 && row.origin().is_entry()
+    });
     let Some((key, flows)) = group.sources().top.first().copied() else {
         return Vec::new();
     };
@@ -170,7 +174,7 @@ pub(super) fn mail(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
         .filter(|row| row.tcp() == Some(TcpState::Established))
         .count();
     vec![
-        Evidence::of(Class::OutboundAbuse)
+        Evidence::about(Class::OutboundAbuse, &group)
             .needs(
                 ramp(targets.distinct as f64, limits::SCANNED_HOSTS / 2.0, 1.5 * limits::SCANNED_HOSTS),
                 format!(

@@ -11,13 +11,13 @@ use crate::limits::{self, amplifier, ramp};
 use crate::rank::share;
 
 /// Answers of amplifying services that nobody asked for.
-pub(super) fn reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn reflection<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let mut found = vec![by_service(scene, kinds)];
     found.extend(by_fixed_port(kinds));
     found
 }
 
-fn by_service(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Evidence {
+fn by_service<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Evidence<'a> {
     let group = &kinds.amplified;
     // Few amplifiers may send many packets of few flows.
     let packets = group.packets;
@@ -37,7 +37,7 @@ fn by_service(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Evidence {
             percent(part)
         );
     }
-    Evidence::of(Class::Reflection)
+    Evidence::about(Class::Reflection, group)
         .needs(
             in_flows.max(in_packets),
             format!("{many}{}", services(group, kinds.fragments)),
@@ -71,14 +71,14 @@ fn services(group: &Group<'_>, fragments: u64) -> String {
 }
 
 /// A service that is not in the list: many sources, one source port, packets of some size.
-fn by_fixed_port(kinds: &Kinds<'_>) -> Option<Evidence> {
+fn by_fixed_port<'a>(kinds: &Kinds<'a>) -> Option<Evidence<'a>> {
     let group = &kinds.plain_udp;
     let (port, _) = group.source_ports().top.first()?;
     let fixed = ramp(group.source_ports().top_share(), 0.6, 0.9);
     let is_service = *port != 0 && *port < 32_768;
     let size = group.packet_size().unwrap_or(0.0);
     is_service.then(|| {
-        Evidence::of(Class::Reflection)
+        Evidence::about(Class::Reflection, group)
             .needs(
                 number(group).min(weight(group.flows, kinds)),
                 how_many(group, kinds, "unanswered UDP"),
@@ -100,11 +100,11 @@ fn by_fixed_port(kinds: &Kinds<'_>) -> Option<Evidence> {
 }
 
 /// A server of ours answers a victim that asked nothing.
-pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn reflection_by_us<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.asked;
     let factor = share(group.reply_bytes, group.bytes);
     vec![
-        Evidence::of(Class::Reflection)
+        Evidence::about(Class::Reflection, group)
             .needs(
                 ramp(group.flows as f64, limits::OF_ONE_FROM, limits::OF_ONE_TO)
                     .min(weight(group.flows, kinds)),
@@ -127,7 +127,7 @@ pub(super) fn reflection_by_us(_: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence
 }
 
 /// SYN/ACKs of servers that were sent SYNs in the name of the victim.
-pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn syn_ack_reflection<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.syn_acks;
     let packets = scene.packets.unwrap_or(group.packets);
     let by_packets = ramp(
@@ -146,7 +146,7 @@ pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Ev
         .map(|(port, _)| port.to_string())
         .collect();
     vec![
-        Evidence::of(Class::Reflection)
+        Evidence::about(Class::Reflection, group)
             .needs(
                 by_packets.max(by_flows),
                 format!(
@@ -162,7 +162,7 @@ pub(super) fn syn_ack_reflection(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Ev
 }
 
 /// UDP without an answer, to one target.
-pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn udp_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.plain_udp;
     let many = how_many(group, kinds, "unanswered UDP");
     let ports = group.ports().distinct;
@@ -176,7 +176,7 @@ pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
     let reports = ramp(is_report, 0.3, 0.7) * is_known.max(1.0 - group.spoofed());
     let several = ramp(group.sources().distinct as f64, 2.0, 20.0);
     let alone = not_a_scan(group);
-    let flood = Evidence::of(Class::UdpFlood)
+    let flood = Evidence::about(Class::UdpFlood, group)
         .needs(number(group).min(weight(group.flows, kinds)), many.clone())
         .needs(focused(group.focus()), to_one_target(group))
         .needs(several.max(alone), from_sources(group))
@@ -187,7 +187,7 @@ pub(super) fn udp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
                 .max(alone)
                 .min(1.0 - outbound(group)),
         );
-    let from_inside = Evidence::of(Class::OutboundAbuse)
+    let from_inside = Evidence::about(Class::OutboundAbuse, group)
         .needs(number(group).min(weight(group.flows, kinds)), many)
         .needs(focused(group.focus()), to_one_target(group))
         .needs(outbound(group), from_inside(group))
@@ -223,12 +223,12 @@ fn resolver_share(group: &Group<'_>) -> f64 {
 }
 
 /// Few flows with very many packets.
-fn by_rate(scene: &Scene<'_>, group: &Group<'_>) -> Option<Evidence> {
+fn by_rate<'a>(scene: &Scene<'a>, group: &Group<'a>) -> Option<Evidence<'a>> {
     let (secs, packets) = (scene.seconds?, scene.packets?);
     let rate = group.packets as f64 / secs.max(0.1);
     (group.packets > 0).then(|| {
         let part = share(group.packets, packets);
-        Evidence::of(Class::UdpFlood)
+        Evidence::about(Class::UdpFlood, group)
             .needs(
                 ramp(rate, 1_000.0, 20_000.0),
                 format!(
@@ -247,7 +247,7 @@ fn by_rate(scene: &Scene<'_>, group: &Group<'_>) -> Option<Evidence> {
 }
 
 /// Requests for addresses until there are none left.
-pub(super) fn dhcp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> {
+pub(super) fn dhcp_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.dhcp;
     let rate = scene.seconds.map(|secs| group.flows as f64 / secs.max(1.0));
     let often = rate.map_or(0.6, |rate| {
@@ -257,7 +257,7 @@ pub(super) fn dhcp_flood(scene: &Scene<'_>, kinds: &Kinds<'_>) -> Vec<Evidence> 
         format!("{rate:.0} a second")
     });
     vec![
-        Evidence::of(Class::UdpFlood)
+        Evidence::about(Class::UdpFlood, group)
             .needs(
                 number(group).min(weight(group.flows, kinds)),
                 how_many(group, kinds, "DHCP requests"),

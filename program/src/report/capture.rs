@@ -14,6 +14,7 @@ use ip_conntrack::{
 };
 use ip_conntrack_analysis::flow::Origin;
 use ip_conntrack_analysis::strays::{self, Strays};
+use ip_conntrack_analysis::timeline::Slice;
 use ip_conntrack_analysis::{
     Census, Circumstances, Flow, Moment, Report, Source, Subject, Timeline, Traffic, forecast,
 };
@@ -26,6 +27,9 @@ use crate::say;
 
 /// Events that may wait between two packets. One packet ends at most a few thousand connections.
 const EVENTS_AT_ONCE: usize = 1 << 16;
+
+/// Slices of time from which is told when the table will be full.
+const LAST_SLICES: usize = 12;
 
 /// One packet in so many with a wrong checksum is no accident.
 const WRONG_CHECKSUMS_ONE_IN: u64 = 20;
@@ -332,6 +336,23 @@ impl Watched {
         }
     }
 
+    /// The fill in the last slices of time before a moment.
+    fn moments(&self, until: Time) -> Vec<Moment> {
+        let slices = until.nanos_since(self.first) / self.timeline.slice_ns + 1;
+        let slices = self
+            .timeline
+            .slices
+            .iter()
+            .enumerate()
+            .take(slices as usize);
+        let moment = |(n, slice): (usize, &Slice)| Moment {
+            at: n as f64 * self.timeline.slice_ns as f64 / 1e9,
+            entries: slice.entries as f64,
+        };
+        let moments: Vec<Moment> = slices.map(moment).collect();
+        moments[moments.len().saturating_sub(LAST_SLICES)..].to_vec()
+    }
+
     fn subject<'a>(
         &'a self,
         arguments: &cli::Report,
@@ -342,16 +363,7 @@ impl Watched {
         notes: Vec<String>,
     ) -> Subject<'a> {
         let max = u64::try_from(config.get(Knob::Max)).unwrap_or(0);
-        let moments = self
-            .timeline
-            .slices
-            .iter()
-            .enumerate()
-            .map(|(n, slice)| Moment {
-                at: n as f64 * self.timeline.slice_ns as f64 / 1e9,
-                entries: slice.entries as f64,
-            });
-        let moments: Vec<Moment> = moments.collect();
+        let moments = self.moments(until);
         Subject {
             source: Source {
                 kind: "capture",

@@ -103,9 +103,12 @@ fn look(live: &mut Whole, compared: bool) -> Result<(Look, Census, bool), String
     Ok((look, table, is_whole))
 }
 
+/// A counter's name, and where it is.
+type Counter = (&'static str, fn(&CpuStats) -> u64);
+
 /// What was counted between two moments.
 fn since(before: &CpuStats, after: &CpuStats) -> Vec<(&'static str, u64)> {
-    let counters: [(&str, fn(&CpuStats) -> u64); 7] = [
+    let counters: [Counter; 7] = [
         ("invalid", |stats| stats.invalid),
         ("insert_failed", |stats| stats.insert_failed),
         ("drop", |stats| stats.drop),

@@ -5,6 +5,7 @@
 
 mod arp;
 mod capture;
+mod html;
 mod input;
 mod listing;
 mod live;
@@ -34,6 +35,12 @@ pub(crate) fn run(arguments: &cli::Report) -> io::Result<bool> {
             return Ok(false);
         }
     };
+    if let Some(path) = &arguments.html
+        && let Err(error) = std::fs::write(path, html::page(&report))
+    {
+        say(format_args!("{}: {error}", path.display()));
+        return Ok(false);
+    }
     let mut out = io::stdout().lock();
     match arguments.json {
         true => {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use ip_conntrack_analysis::Report;
-use ip_conntrack_analysis::report::{HostLine, PrefixLine};
+use ip_conntrack_analysis::report::{HostLine, PortLine, PrefixLine};
 use ip_conntrack_analysis::summary::{duration, grouped};
 
 /// Writes the report.
@@ -11,6 +11,7 @@ pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "{}", report.summary)?;
     writeln!(out)?;
     findings(out, report)?;
+    culprits(out, report)?;
     fill(out, report)?;
     states(out, report)?;
     traffic(out, report)?;
@@ -37,6 +38,26 @@ fn findings(out: &mut impl Write, report: &Report) -> io::Result<()> {
             next.confidence
         )?;
     }
+    writeln!(out)
+}
+
+fn culprits(out: &mut impl Write, report: &Report) -> io::Result<()> {
+    let Some(culprits) = &report.culprits else {
+        return Ok(());
+    };
+    let flows = grouped(culprits.flows);
+    writeln!(
+        out,
+        "who takes part (shares of {flows} flows: entries, and refused packets by tuple)"
+    )?;
+    prefixes(
+        out,
+        "source prefixes that explain most",
+        &culprits.top_prefixes,
+    )?;
+    hosts(out, "sources", "destinations", &culprits.top_sources)?;
+    hosts(out, "destinations", "sources", &culprits.top_destinations)?;
+    ports(out, &culprits.top_ports)?;
     writeln!(out)
 }
 
@@ -189,19 +210,7 @@ fn who(out: &mut impl Write, report: &Report) -> io::Result<()> {
     )?;
     hosts(out, "sources", "destinations", &report.top_sources)?;
     hosts(out, "destinations", "sources", &report.top_destinations)?;
-    if !report.top_ports.is_empty() {
-        writeln!(out, "  destination ports")?;
-    }
-    for line in &report.top_ports {
-        writeln!(
-            out,
-            "    {:>11} {:>5.1} %  {} {}",
-            grouped(line.entries),
-            line.share * 100.0,
-            line.protocol,
-            line.port
-        )?;
-    }
+    ports(out, &report.top_ports)?;
     if !report.top_pairs.is_empty() {
         writeln!(out, "  pairs")?;
     }
@@ -229,6 +238,21 @@ fn prefixes(out: &mut impl Write, what: &str, lines: &[PrefixLine]) -> io::Resul
             grouped(line.entries),
             line.share * 100.0,
             line.prefix
+        )?;
+    }
+    Ok(())
+}
+
+fn ports(out: &mut impl Write, lines: &[PortLine]) -> io::Result<()> {
+    if !lines.is_empty() {
+        writeln!(out, "  destination ports")?;
+    }
+    for line in lines {
+        let (entries, part) = (grouped(line.entries), line.share * 100.0);
+        let (protocol, port, sources) = (line.protocol, line.port, grouped(line.sources));
+        writeln!(
+            out,
+            "    {entries:>11} {part:>5.1} %  {protocol} {port}  {sources} sources"
         )?;
     }
     Ok(())

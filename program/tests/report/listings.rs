@@ -8,7 +8,7 @@ use super::build::gzip;
 use super::run::{report, run, run_in};
 
 /// A listing of a flood: half-open connections from as many sources, beside some that are complete.
-fn flood(half_open: u32, complete: u32) -> String {
+pub(crate) fn flood(half_open: u32, complete: u32) -> String {
     let mut text = String::new();
     for n in 0..half_open {
         let source = format!("{}.{}.{}.9", 11 + n % 90, n / 90 % 250, n / 7 % 250);
@@ -75,6 +75,8 @@ fn a_flood_is_named_with_its_target_and_what_would_help() {
     assert_eq!(told["fill"], 3200.0 / 4096.0);
     assert_eq!(told["hard_fill"], 200.0 / 4096.0);
     assert_eq!(told["top_destinations"][0]["address"], "198.51.100.80");
+    assert_eq!(told["culprits"]["flows"], 3_000);
+    assert_eq!(told["culprits"]["top_ports"][0]["port"], 443);
     let advice = told["advice"].as_array().unwrap();
     let delete = advice
         .iter()
@@ -218,7 +220,7 @@ fn text_begins_with_the_answer() {
     let first = ran.out.lines().next().unwrap();
     assert_eq!(
         first,
-        "This looks like a SYN flood from made-up addresses (confidence 1.00): 3,200 of 4,096 entries (78 %; 5 % cannot be evicted), from 3,200 addresses, mostly to 198.51.100.80."
+        "This looks like a SYN flood from made-up addresses (confidence 1.00): 3,200 of 4,096 entries (78 %; 5 % cannot be evicted), from 3,000 addresses, mostly to 198.51.100.80 tcp port 443."
     );
     assert!(ran.out.contains("conntrack -D -p tcp --state SYN_RECV"));
 }

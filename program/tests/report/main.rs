@@ -6,6 +6,7 @@
 
 mod captures;
 mod listings;
+mod page;
 mod run;
 mod size;
 
