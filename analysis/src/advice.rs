@@ -199,12 +199,11 @@ impl Trial<'_> {
         if present <= value {
             return None;
         }
-        // An entry whose last packet is `quiet` seconds old would be gone if that is more than `value`.
+        // Seconds left are whole ones, the rest cut off: fewer left than `present - value` means that
+        // the last packet is longer ago than `value`.
         let frees = self.count(|row| {
-            let quiet = row
-                .timeout()
-                .map(|left| present.saturating_sub(u64::from(left)));
-            (candidate.applies)(row) && quiet.is_some_and(|quiet| quiet >= value)
+            let is_late = |left: u32| u64::from(left) < present - value;
+            (candidate.applies)(row) && row.timeout().is_some_and(is_late)
         });
         let name = knob.info().name;
         (frees as f64 >= RULE_SHARE * self.rows.seen() as f64 && frees > 0).then(|| Advice {
@@ -213,7 +212,7 @@ impl Trial<'_> {
             frees,
             when: "while it goes on",
             counted: format!(
-                "{}, whose last packet is {value} s ago or more",
+                "{}, whose last packet is more than {value} s ago",
                 candidate.what
             ),
         })

@@ -83,14 +83,14 @@ fn a_flood_is_named_with_its_target_and_what_would_help() {
         .find(|one| one["commands"][0] == "conntrack -D -p tcp --state SYN_RECV")
         .unwrap();
     assert_eq!(delete["frees"], 3_000);
-    // Those whose last packet is 20 s ago or more: 0 to 40 of 0 to 59 seconds left.
+    // Those whose last packet is more than 20 s ago: 0 to 39 of 0 to 59 seconds left.
     let lower = advice
         .iter()
         .find(|one| {
             one["commands"][0] == "sysctl -w net.netfilter.nf_conntrack_tcp_timeout_syn_recv=20"
         })
         .unwrap();
-    assert_eq!(lower["frees"], 50 * 41);
+    assert_eq!(lower["frees"], 50 * 40);
 }
 
 #[test]
