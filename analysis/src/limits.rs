@@ -104,6 +104,23 @@ thresholds! {
         "ours: every piece of evidence is at least half there";
 }
 
+/// All thresholds as a table of Markdown, as it stands in `docs/report.md`.
+pub fn table() -> String {
+    let mut text =
+        "| name | value | what it is held against | source |\n| --- | ---: | --- | --- |\n"
+            .to_owned();
+    for Threshold {
+        name,
+        value,
+        meaning,
+        source,
+    } in ALL
+    {
+        text.push_str(&format!("| `{name}` | {value} | {meaning} | {source} |\n"));
+    }
+    text
+}
+
 /// 0 up to `from`, 1 from `to` on, and a straight line between.
 pub fn ramp(x: f64, from: f64, to: f64) -> f64 {
     ((x - from) / (to - from)).clamp(0.0, 1.0)
@@ -176,6 +193,17 @@ pub fn amplifier(port: u16) -> Option<&'static str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_documentation_has_the_table() {
+        let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/report.md");
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(
+            text.contains(&table()),
+            "put into docs/report.md:\n{}",
+            table()
+        );
+    }
 
     #[test]
     fn the_amplifiers_are_in_the_order_of_their_ports() {
