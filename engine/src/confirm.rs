@@ -12,6 +12,7 @@
 //! confirmation: a packet that is refused in between has evicted nobody.
 
 use alloc::borrow::ToOwned;
+use alloc::boxed::Box;
 
 use crate::config::Knob;
 use crate::connection::{Counters, Status};
@@ -24,7 +25,7 @@ use crate::proto::{self, Proto, Scene, Step};
 use crate::slab::NONE;
 use crate::table::{Extra, ReplyKey};
 use crate::time::Time;
-use crate::tuple::{Direction, Protocol, Zone, invert_parts};
+use crate::tuple::{Direction, Protocol, Tuple, Zone, ZoneDirections, invert_parts};
 use crate::verdict::{Action, Class, Reason, Verdict};
 
 /// Entries looked at, at most, to make room in a full table by collecting what ran out.
@@ -36,14 +37,14 @@ pub struct Unconfirmed {
     pub(crate) entry: Entry,
     pub(crate) probe: Probe,
     pub(crate) timeout: i32,
-    pub(crate) extra: Option<Extra>,
+    /// What only few have, so that the others need not carry it about.
+    pub(crate) extra: Option<Box<Extra>>,
     pub(crate) changes: Changes,
 }
 
 impl Unconfirmed {
     pub(crate) fn zone(&self) -> Zone {
-        let zone = self.extra.as_ref().and_then(|extra| extra.zone);
-        zone.unwrap_or_else(|| Zone::both(self.probe.key.zone()))
+        zone_of(&self.probe, self.extra.as_deref())
     }
 
     /// Sets the connection's mark.
@@ -72,6 +73,12 @@ impl Unconfirmed {
     }
 }
 
+/// The zone of a new connection.
+fn zone_of(probe: &Probe, extra: Option<&Extra>) -> Zone {
+    let zone = extra.and_then(|extra| extra.zone);
+    zone.unwrap_or_else(|| Zone::both(probe.key.zone()))
+}
+
 impl Conntrack {
     /// Proposes a connection for a packet that belongs to none.
     pub(crate) fn open(
@@ -81,8 +88,54 @@ impl Conntrack {
         probe: &Probe,
         now: Time,
     ) -> Result<Unconfirmed, Reason> {
-        let protocol = packet.protocol;
-        let mut entry = self.blank(probe, protocol, now);
+        let mut entry = self.blank(probe, packet.protocol, now);
+        let (timeout, changes) = self.begin_entry(&mut entry, packet, now)?;
+        let mut unconfirmed = Unconfirmed {
+            entry,
+            probe: *probe,
+            timeout,
+            extra: self.split_zone(zone, packet)?,
+            changes,
+        };
+        if !self.expects.is_empty() {
+            let tuple = Tuple::from_parts(packet.addresses(), packet.protocol, packet.parts()?);
+            self.fulfil(&tuple, zone, &mut unconfirmed);
+        }
+        Ok(unconfirmed)
+    }
+
+    /// Proposes a connection and confirms it: most entries are not carried about in between.
+    pub(crate) fn open_at_once(
+        &mut self,
+        zone: Zone,
+        packet: &Packet<'_>,
+        probe: &Probe,
+        now: Time,
+    ) -> Verdict {
+        if zone.applies != ZoneDirections::Both || !self.expects.is_empty() {
+            return match self.open(zone, packet, probe, now) {
+                Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
+                Err(reason) => self.refuse(reason),
+            };
+        }
+        let mut entry = self.blank(probe, packet.protocol, now);
+        match self.begin_entry(&mut entry, packet, now) {
+            Ok((timeout, changes)) => {
+                self.confirm_entry(&mut entry, probe, timeout, changes, None, now)
+            }
+            Err(reason) => self.refuse(reason),
+        }
+    }
+
+    /// What the first packet makes of a blank entry: how many seconds it will live, and what is to be
+    /// told of it.
+    #[inline(always)]
+    fn begin_entry(
+        &mut self,
+        entry: &mut Entry,
+        packet: &Packet<'_>,
+        now: Time,
+    ) -> Result<(i32, Changes), Reason> {
         let mut changes = Changes::NEW;
         let scene = Scene {
             packet,
@@ -91,24 +144,19 @@ impl Conntrack {
             config: &self.config,
             now,
         };
-        let timeout = match proto::track(&mut entry, protocol, &scene, &mut changes) {
+        let timeout = match proto::track(entry, packet.protocol, &scene, &mut changes) {
             Step::Refresh(secs) => secs,
             Step::Invalid(reason) | Step::Shorten(_, reason) => return Err(reason),
             Step::Keep(_) | Step::Delete | Step::Reopen => 0,
         };
-        account(&mut entry, Direction::Original, packet);
+        account(entry, Direction::Original, packet);
         if !self.table.has_victim() && self.is_full() {
             return Err(Reason::TableFull);
         }
-        Ok(Unconfirmed {
-            entry,
-            probe: *probe,
-            timeout,
-            extra: self.split_zone(zone, packet)?,
-            changes,
-        })
+        Ok((timeout, changes))
     }
 
+    #[inline(always)]
     pub(crate) fn blank(&self, probe: &Probe, protocol: Protocol, now: Time) -> Entry {
         let mut bits = 0;
         if probe.flipped {
@@ -140,7 +188,7 @@ impl Conntrack {
     }
 
     /// What an entry needs beside its key if its zone applies to one direction only.
-    fn split_zone(&self, zone: Zone, packet: &Packet<'_>) -> Result<Option<Extra>, Reason> {
+    fn split_zone(&self, zone: Zone, packet: &Packet<'_>) -> Result<Option<Box<Extra>>, Reason> {
         let reply_id = zone.id_of(Direction::Reply);
         if reply_id == zone.id_of(Direction::Original) {
             return Ok(None);
@@ -152,14 +200,14 @@ impl Conntrack {
         let addresses = packet.addresses().exchanged();
         let hasher = &self.table.hasher;
         let probe = hasher.probe(addresses, packet.protocol, parts, reply_id);
-        Ok(Some(Extra {
+        Ok(Some(Box::new(Extra {
             reply: Some(ReplyKey {
                 key: probe.key,
                 flipped: probe.flipped,
             }),
             zone: Some(zone),
             ..Extra::default()
-        }))
+        })))
     }
 
     /// Whether one more entry would be too many. Before that is said, some that ran out are collected.
@@ -193,7 +241,27 @@ impl Conntrack {
 
     /// Puts in a connection of whose tuple it was just seen that no other has it.
     pub(crate) fn confirm_at_once(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
-        if self.reply_is_taken(&unconfirmed) {
+        let Unconfirmed {
+            mut entry,
+            probe,
+            timeout,
+            extra,
+            changes,
+        } = unconfirmed;
+        self.confirm_entry(&mut entry, &probe, timeout, changes, extra, now)
+    }
+
+    #[inline(always)]
+    fn confirm_entry(
+        &mut self,
+        entry: &mut Entry,
+        probe: &Probe,
+        timeout: i32,
+        changes: Changes,
+        extra: Option<Box<Extra>>,
+        now: Time,
+    ) -> Verdict {
+        if self.reply_is_taken(probe, extra.as_deref()) {
             return self.refuse(Reason::Clash);
         }
         if self.is_full() {
@@ -202,31 +270,10 @@ impl Conntrack {
             };
             self.remove(victim, Cause::EarlyDrop);
         }
-        self.insert(unconfirmed, now)
+        self.insert_entry(entry, probe, timeout, changes, extra, now)
     }
 
-    /// Whether the answers to a new connection would be taken for those of another. That takes a
-    /// connection whose reply tuple is not the mirror image of its original one.
-    pub(crate) fn reply_is_taken(&mut self, unconfirmed: &Unconfirmed) -> bool {
-        let reply = unconfirmed.extra.as_ref().and_then(|extra| extra.reply);
-        let inverse = match reply {
-            Some(reply) => Probe {
-                key: reply.key,
-                hash: self.table.hash_of(reply.key),
-                flipped: reply.flipped,
-                mirrored: false,
-            },
-            None if self.table.has_extras() => Probe {
-                flipped: !unconfirmed.probe.flipped,
-                ..unconfirmed.probe
-            },
-            None => return false,
-        };
-        let zone = unconfirmed.zone();
-        let found = self.find_alive(self.now, |table| table.find_in(zone, &inverse));
-        found.is_some()
-    }
-
+    /// Puts in a connection for which there is room, and which no other is in the way of.
     pub(crate) fn insert(&mut self, unconfirmed: Unconfirmed, now: Time) -> Verdict {
         let Unconfirmed {
             mut entry,
@@ -235,6 +282,19 @@ impl Conntrack {
             extra,
             changes,
         } = unconfirmed;
+        self.insert_entry(&mut entry, &probe, timeout, changes, extra, now)
+    }
+
+    #[inline(always)]
+    fn insert_entry(
+        &mut self,
+        entry: &mut Entry,
+        probe: &Probe,
+        timeout: i32,
+        changes: Changes,
+        extra: Option<Box<Extra>>,
+        now: Time,
+    ) -> Verdict {
         entry.deadline = now.plus_timeout(timeout);
         entry.set(Status::CONFIRMED);
         let class = class_of(entry.status, Direction::Original);
@@ -243,7 +303,7 @@ impl Conntrack {
             verdict.state = entry.proto.progress();
         }
         self.move_some();
-        let Ok(slot) = self.table.insert(entry, probe.key, probe.hash, extra, now) else {
+        let Ok(slot) = self.table.insert(entry, &probe.key, probe.hash, extra, now) else {
             return self.refuse(Reason::ChainTooLong);
         };
         let start = self.config.flag(Knob::Timestamp).then_some(now);
@@ -255,6 +315,31 @@ impl Conntrack {
         verdict.connection = Some(self.handle(slot));
         self.emit(EventKind::New, changes, slot);
         verdict
+    }
+
+    /// Whether the answers to a new connection would be taken for those of another. That takes a
+    /// connection whose reply tuple is not the mirror image of its original one.
+    #[inline(always)]
+    pub(crate) fn reply_is_taken(&mut self, probe: &Probe, extra: Option<&Extra>) -> bool {
+        if extra.is_none() && !self.table.has_extras() {
+            return false;
+        }
+        let inverse = match extra.and_then(|extra| extra.reply) {
+            Some(reply) => Probe {
+                key: reply.key,
+                hash: self.table.hash_of(reply.key),
+                flipped: reply.flipped,
+                mirrored: false,
+            },
+            None if self.table.has_extras() => Probe {
+                flipped: !probe.flipped,
+                ..*probe
+            },
+            None => return false,
+        };
+        let zone = zone_of(probe, extra);
+        let found = self.find_alive(self.now, |table| table.find_in(zone, &inverse));
+        found.is_some()
     }
 
     /// Another packet of the connection was confirmed first: in the same direction, or in the other one

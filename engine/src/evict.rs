@@ -16,11 +16,27 @@ use alloc::vec::Vec;
 /// Victims that are chosen in advance.
 const AHEAD: usize = 8;
 
+/// A slot that goes soon, with the hash of the key that was found in it when it was looked at.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Victim {
+    pub(crate) slot: u32,
+    pub(crate) hashed: Hashed,
+}
+
+/// The words of a key and their hash, so that it need not be computed twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Hashed {
+    pub(crate) ends: u64,
+    /// 0 if nothing was hashed yet.
+    pub(crate) parts: u64,
+    pub(crate) hash: u64,
+}
+
 /// A set of slots, and those of them that go next.
 #[derive(Debug, Default)]
 pub(crate) struct Victims {
     set: SlotSet,
-    queue: [u32; AHEAD],
+    queue: [Victim; AHEAD],
     /// The place of the first, and how many there are.
     first: usize,
     queued: usize,
@@ -45,32 +61,32 @@ impl Victims {
     }
 
     /// The next to go; it stays in the set until it is removed.
-    pub(crate) fn next(&mut self) -> Option<u32> {
+    pub(crate) fn next(&mut self) -> Option<Victim> {
         for _ in 0..=AHEAD {
             while self.queued < AHEAD.min(self.set.len) {
-                let slot = self.set.next()?;
-                self.queue[(self.first + self.queued) % AHEAD] = slot;
+                self.queue[(self.first + self.queued) % AHEAD] = Victim {
+                    slot: self.set.next()?,
+                    hashed: Hashed::default(),
+                };
                 self.queued += 1;
             }
             if self.queued == 0 {
                 return None;
             }
-            let slot = self.queue[self.first];
+            let victim = self.queue[self.first];
             self.first = (self.first + 1) % AHEAD;
             self.queued -= 1;
-            if self.set.contains(slot) {
-                return Some(slot);
+            if self.set.contains(victim.slot) {
+                return Some(victim);
             }
         }
         None
     }
 
     /// The one that goes after so many others.
-    pub(crate) const fn after(&self, others: usize) -> Option<u32> {
-        if others < self.queued {
-            return Some(self.queue[(self.first + others) % AHEAD]);
-        }
-        None
+    pub(crate) fn after(&mut self, others: usize) -> Option<&mut Victim> {
+        let is_queued = others < self.queued;
+        is_queued.then(|| &mut self.queue[(self.first + others) % AHEAD])
     }
 }
 
@@ -132,12 +148,21 @@ impl SlotSet {
     }
 
     /// The next member, going round; the one after it is next in turn.
+    #[inline(always)]
     fn next(&mut self) -> Option<u32> {
-        let found = self
-            .at_or_after(self.hand)
-            .or_else(|| self.at_or_after(0))?;
+        let word = self.levels[0].get(self.hand / 64).copied().unwrap_or(0);
+        let here = word >> (self.hand % 64);
+        let found = match here {
+            0 => self.next_beyond()?,
+            here => self.hand + here.trailing_zeros() as usize,
+        };
         self.hand = found + 1;
         Some(found as u32)
+    }
+
+    #[inline(never)]
+    fn next_beyond(&self) -> Option<usize> {
+        self.at_or_after(self.hand).or_else(|| self.at_or_after(0))
     }
 
     fn at_or_after(&self, start: usize) -> Option<usize> {
@@ -171,7 +196,7 @@ impl SlotSet {
 
 #[cfg(test)]
 mod tests {
-    use super::{SlotSet, Victims};
+    use super::{SlotSet, Victim, Victims};
     use alloc::collections::BTreeSet;
     use alloc::vec::Vec;
 
@@ -223,11 +248,11 @@ mod tests {
     fn a_victim_that_was_spared_meanwhile_is_passed_over() {
         let mut victims = Victims::default();
         (0..20).for_each(|slot| victims.insert(slot));
-        assert_eq!(victims.next(), Some(0));
+        assert_eq!(victims.next().map(|victim| victim.slot), Some(0));
         victims.remove(0);
-        assert_eq!(victims.after(0), Some(1));
+        assert_eq!(victims.after(0).map(|victim| victim.slot), Some(1));
         (1..12).for_each(|slot| victims.remove(slot));
-        assert_eq!(victims.next(), Some(12));
+        assert_eq!(victims.next().map(|victim| victim.slot), Some(12));
     }
 
     #[test]
@@ -235,7 +260,7 @@ mod tests {
         let mut victims = Victims::default();
         (0..30).for_each(|slot| victims.insert(slot));
         let mut gone = Vec::new();
-        while let Some(slot) = victims.next() {
+        while let Some(Victim { slot, .. }) = victims.next() {
             victims.remove(slot);
             gone.push(slot);
         }

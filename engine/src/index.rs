@@ -106,6 +106,7 @@ const fn matches(bucket: &Bucket, tag: u16) -> Places {
     Places(even >> 15 | odd >> 7)
 }
 
+#[inline(always)]
 const fn free_place(bucket: &Bucket) -> Option<usize> {
     matches(bucket, 0).pop()
 }
@@ -129,6 +130,7 @@ const fn absent(bucket: &Bucket) -> u32 {
     bucket[COUNTS] as u32
 }
 
+#[inline(always)]
 const fn put(bucket: &mut Bucket, place: usize, tag: u16, slot: u32, is_guest: bool) {
     let shift = place / 2 * 16;
     let tags = bucket[place % 2];
@@ -170,6 +172,7 @@ impl Index {
     }
 
     /// `None` for a bucket that was given back.
+    #[inline(always)]
     fn bucket_mut(&mut self, number: usize) -> Option<&mut Bucket> {
         let (buckets, _) = self.words.get_mut(self.start..)?.as_chunks_mut();
         buckets.get_mut(number)
@@ -228,8 +231,12 @@ impl Index {
         }
     }
 
+    /// `home` may be that of an index that is no more.
     #[inline(never)]
     fn glance_beyond(&self, home: usize, tag: u16) -> Glance {
+        if home >= self.buckets {
+            return Glance::At(NONE);
+        }
         let other = self.other(home, tag);
         self.expect(other);
         Glance::Away(other as u32)
@@ -270,9 +277,21 @@ impl Index {
         core::iter::from_fn(|| found.pop()).find(|place| is_it(slot_at(bucket, *place)))
     }
 
+    #[inline(always)]
     pub(crate) fn insert(&mut self, hash: u64, slot: u32) -> Result<(), Full> {
-        let tag = tag_of(hash);
-        let home = self.home(hash);
+        let (tag, home) = (tag_of(hash), self.home(hash));
+        if let Some(bucket) = self.bucket_mut(home)
+            && let Some(place) = free_place(bucket)
+        {
+            put(bucket, place, tag, slot, false);
+            return Ok(());
+        }
+        self.insert_elsewhere(home, tag, slot)
+    }
+
+    /// Its home bucket is full.
+    #[inline(never)]
+    fn insert_elsewhere(&mut self, home: usize, tag: u16, slot: u32) -> Result<(), Full> {
         let other = self.other(home, tag);
         let (number, place) = self.make_room([home, other]).ok_or(Full)?;
         let is_guest = number != home;

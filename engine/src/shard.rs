@@ -21,7 +21,7 @@ use crate::config::{Config, Knob};
 use crate::packet::Packet;
 use crate::proto::icmp::{self, Message};
 use crate::sip::Sip;
-use crate::tuple::Addresses;
+use crate::tuple::{Addresses, Tuple};
 
 /// Says which of several trackers a packet is for: the same for both directions of a connection, for all
 /// fragments of a datagram, and for ICMP errors about it.
@@ -70,6 +70,13 @@ impl Dispatch {
     pub fn shard_of_frame(&self, frame: &Arrival<'_>) -> usize {
         let packet = Packet::parse_cut(frame.link, frame.bytes, frame.wire_len);
         packet.map_or(0, |packet| self.shard_of(&packet))
+    }
+
+    /// The number of the tracker that has the connection of a tuple, where the other direction is its
+    /// inverse; for a tuple of two families, which no connection has, the first.
+    pub fn shard_of_tuple(&self, tuple: &Tuple) -> usize {
+        let addresses = tuple.addresses();
+        addresses.map_or(0, |addresses| self.scale(self.hash_of(addresses)))
     }
 
     /// The addresses of the connection that an ICMP message is about.

@@ -94,11 +94,12 @@ impl Slab {
         self.used
     }
 
-    pub(crate) fn insert(&mut self, entry: Entry) -> Option<u32> {
+    #[inline(always)]
+    pub(crate) fn insert(&mut self, entry: &Entry) -> Option<u32> {
         if self.free != NONE {
             let slot = self.free;
             self.free = self[slot].next;
-            self[slot] = entry;
+            self[slot] = entry.clone();
             let generation =
                 &mut self.beside[slot as usize / CHUNK].generations[slot as usize % CHUNK];
             *generation = generation.wrapping_add(1);
@@ -112,7 +113,7 @@ impl Slab {
         while self.chunks.len() <= chunk {
             self.grow();
         }
-        self.chunks[chunk].push(entry);
+        self.chunks[chunk].push(entry.clone());
         self.beside[chunk].generations.push(0);
         self.used += 1;
         Some(slot)
@@ -156,6 +157,13 @@ impl Slab {
             && let Some(wide) = &beside.wide
         {
             prefetch::line(wide, slot as usize % CHUNK);
+        }
+    }
+
+    /// Asks memory for what changes beside the entry when its slot is filled again.
+    pub(crate) fn expect_refill(&self, slot: u32) {
+        if let Some(beside) = self.beside.get(slot as usize / CHUNK) {
+            prefetch::line(&beside.generations, slot as usize % CHUNK);
         }
     }
 

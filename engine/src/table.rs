@@ -15,20 +15,36 @@
 //! *An entry past its deadline* is still here until the wheel gets to it; whoever finds it must look
 //! at the deadline and treat it as gone.
 
+use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
 
 use crate::connection::{Connection, Status};
 use crate::entry::Entry;
-use crate::evict::Victims;
+use crate::evict::{Hashed, Victim, Victims};
 use crate::hash::{Hasher, Key, Probe};
 use crate::index::{Full, Glance, Index};
 use crate::sizes::{self, ENTRIES_PER_BUCKET, MOVED_AT_ONCE};
-use crate::slab::Slab;
+use crate::slab::{NONE, Slab};
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
+
+/// Asks memory for what the removal of an entry, and another one in its place, change beside it.
+#[inline(always)]
+fn expect_removal(victim: &mut Victim, slab: &Slab, hasher: &Hasher, index: &Index) {
+    let Some(entry) = slab.get(victim.slot) else {
+        return;
+    };
+    let (ends, parts) = (entry.ends, entry.parts);
+    let hash = hasher.words(ends, parts);
+    victim.hashed = Hashed { ends, parts, hash };
+    index.expect(index.home(hash));
+    slab.expect(entry.prev);
+    slab.expect(entry.next);
+    slab.expect_refill(victim.slot);
+}
 
 /// What only few entries have.
 #[derive(Clone, Debug, Default)]
@@ -45,6 +61,8 @@ pub(crate) struct Extra {
     pub(crate) master: Option<Master>,
     /// How many that it expected are there.
     pub(crate) children: u32,
+    /// How many it still expects.
+    pub(crate) expects: u32,
 }
 
 /// The connection that expected another. It may have ended since.
@@ -63,6 +81,17 @@ pub(crate) struct ReplyKey {
     pub(crate) flipped: bool,
 }
 
+impl Master {
+    /// One of which only the tuple is known.
+    pub(crate) const fn away(tuple: Tuple) -> Master {
+        Master {
+            slot: NONE,
+            id: 0,
+            tuple,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Table {
     pub(crate) slab: Slab,
@@ -75,6 +104,8 @@ pub(crate) struct Table {
     wheel: Wheel,
     unanswered: Victims,
     unassured: Victims,
+    /// The key of the latest victim.
+    hashed: Hashed,
     extras: BTreeMap<u32, Extra>,
     /// Entries for which a new index had no place.
     homeless: Vec<u32>,
@@ -94,6 +125,7 @@ impl Table {
             wheel: Wheel::new(),
             unanswered: Victims::default(),
             unassured: Victims::default(),
+            hashed: Hashed::default(),
             extras: BTreeMap::new(),
             homeless: Vec::new(),
             len: 0,
@@ -218,10 +250,10 @@ impl Table {
     /// Puts in an entry that is not there; `hash` is its key's.
     pub(crate) fn insert(
         &mut self,
-        mut entry: Entry,
-        key: Key,
+        entry: &mut Entry,
+        key: &Key,
         hash: u64,
-        extra: Option<Extra>,
+        extra: Option<Box<Extra>>,
         now: Time,
     ) -> Result<u32, Full> {
         if self.keys >= self.index.buckets() * ENTRIES_PER_BUCKET {
@@ -251,7 +283,7 @@ impl Table {
             self.slab.set_wide(slot, wide);
         }
         if let Some(extra) = extra {
-            self.extras.insert(slot, extra);
+            self.extras.insert(slot, *extra);
         }
         self.wheel.insert(&mut self.slab, slot);
         self.len += 1;
@@ -298,7 +330,11 @@ impl Table {
 
     /// While the index is being moved, a key may be in both.
     fn remove_key(&mut self, slot: u32, key: Key) {
-        let hash = self.hash_of(key);
+        let known = self.hashed;
+        let hash = match (known.ends, known.parts) == (key.ends, key.parts) {
+            true => known.hash,
+            false => self.hash_of(key),
+        };
         self.index.remove(hash, slot);
         if let Some((old, _)) = &mut self.old_index {
             old.remove(hash, slot);
@@ -363,26 +399,15 @@ impl Table {
             true => &mut self.unassured,
             false => &mut self.unanswered,
         };
-        let victim = victims.next();
-        let (last, soon) = (victims.after(2 * SOON), victims.after(SOON));
-        if let Some(last) = last {
-            self.slab.expect(last);
+        let victim = victims.next()?;
+        if let Some(last) = victims.after(2 * SOON) {
+            self.slab.expect(last.slot);
         }
-        if let Some(soon) = soon {
-            self.expect_removal(soon);
+        if let Some(soon) = victims.after(SOON) {
+            expect_removal(soon, &self.slab, &self.hasher, &self.index);
         }
-        victim
-    }
-
-    /// Asks memory for what the removal of an entry changes beside it.
-    fn expect_removal(&self, slot: u32) {
-        let Some(entry) = self.slab.get(slot) else {
-            return;
-        };
-        self.index
-            .expect(self.index.home(self.hasher.words(entry.ends, entry.parts)));
-        self.slab.expect(entry.prev);
-        self.slab.expect(entry.next);
+        self.hashed = victim.hashed;
+        Some(victim.slot)
     }
 
     pub(crate) fn has_victim(&self) -> bool {
@@ -418,6 +443,11 @@ impl Table {
             return None;
         }
         self.extras.get(&slot)
+    }
+
+    /// Entries that have something in the extras.
+    pub(crate) fn with_extras(&self) -> impl Iterator<Item = u32> + '_ {
+        self.extras.keys().copied()
     }
 
     pub(crate) fn extra_mut(&mut self, slot: u32) -> &mut Extra {

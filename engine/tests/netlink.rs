@@ -1,5 +1,11 @@
 //! ctnetlink's messages: what is written is read again, and any bytes can be read.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
 mod any;
 
 use any::{any_connection, any_event, any_tuple};

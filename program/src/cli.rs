@@ -1,7 +1,6 @@
 //! The command line, declared once: parsing and help are made from it.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ip_conntrack::config::Unit;
@@ -20,108 +19,22 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run captures through a fresh tracker on the capture's own clock, and print the table
     Replay(Replay),
-
     /// Say who fills a table, what it looks like, and what to do
-    Report(Report),
-
+    #[cfg(target_os = "linux")]
+    Report(crate::report::Arguments),
     /// Say what limits this machine's memory allows, and the lines that set them
-    Size(Size),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Size {
-    /// The part of the memory that the table may take, in percent
-    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
-    pub(crate) percent: u8,
-
-    /// Bytes of memory, for another machine than this one
-    #[arg(long, value_name = "BYTES")]
-    pub(crate) memory: Option<u64>,
-
-    /// One JSON object instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Report {
-    /// A capture, or a saved listing (/proc/net/nf_conntrack, /proc/net/ip_conntrack, conntrack -L in any
-    /// form), also gzip'd; - is standard input. A second, later listing adds rates
-    #[arg(value_name = "SOURCE", num_args = 1..=2, required_unless_present_any = ["kernel", "ipct"])]
-    pub(crate) sources: Vec<PathBuf>,
-
-    /// The kernel's own table, of this network namespace
-    #[arg(long, conflicts_with_all = ["sources", "ipct"])]
-    pub(crate) kernel: bool,
-
-    /// The table of the running daemon
-    #[arg(long, conflicts_with = "sources")]
-    pub(crate) ipct: bool,
-
-    /// The daemon's socket
-    #[arg(long, value_name = "PATH", default_value = crate::conntrack::DAEMONS, requires = "ipct")]
-    pub(crate) socket: PathBuf,
-
-    /// Watch a live table for so many seconds, or: two listings are so many seconds apart (else, as their
-    /// files say when they were written). Adds rates, and when the table will be full
-    #[arg(long = "for", value_name = "SECONDS", value_parser = length)]
-    pub(crate) watched: Option<Duration>,
-
-    /// The moment of a capture: fullest (most entries), end (the last packet), or seconds after the first
-    #[arg(long, value_name = "fullest|end|SECONDS", default_value = "fullest", value_parser = at)]
-    pub(crate) at: At,
-
-    /// One JSON object instead of text
-    #[arg(long)]
-    pub(crate) json: bool,
-
-    /// Write a page for a browser to this file, too
-    #[arg(long, value_name = "FILE")]
-    pub(crate) html: Option<PathBuf>,
-
-    /// Lines of each top list
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=1000))]
-    pub(crate) top: Option<u16>,
-
-    /// The limit of the machine that the table is of: its nf_conntrack_max
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) max: Option<u64>,
-
-    /// The hash buckets of that machine: its nf_conntrack_buckets
-    #[arg(long, value_name = "NUMBER")]
-    pub(crate) buckets: Option<u64>,
-
-    /// Set a knob for the replay of a capture; may be repeated. `ipct replay --help` lists them
-    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
-    pub(crate) sysctl: Vec<Setting>,
-}
-
-/// A moment of a capture, for a report.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum At {
-    Fullest,
-    End,
-    /// Nanoseconds after the first packet.
-    After(u64),
-}
-
-fn length(text: &str) -> Result<Duration, String> {
-    let refused = "accepts 0.1 to 86400 seconds".to_owned();
-    match text.parse::<f64>() {
-        Ok(secs) if (0.1..=86_400.0).contains(&secs) => Ok(Duration::from_secs_f64(secs)),
-        _ => Err(refused),
-    }
-}
-
-fn at(text: &str) -> Result<At, String> {
-    if text == "fullest" {
-        return Ok(At::Fullest);
-    }
-    let refused = |_| "accepts `fullest`, `end` or 0 to 10000000000 seconds".to_owned();
-    Ok(match moment(text).map_err(refused)? {
-        Moment::End => At::End,
-        Moment::After(nanos) => At::After(nanos),
-    })
+    #[cfg(target_os = "linux")]
+    Size(crate::size::Arguments),
+    /// Run the daemon: a tracker that stays, with a control socket
+    #[cfg(target_os = "linux")]
+    Run(crate::daemon::Run),
+    /// Show and set the knobs of the running daemon
+    #[cfg(target_os = "linux")]
+    Sysctl(crate::sysctl::Sysctl),
+    /// Write manual pages, shell completions and the sample configuration
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Generate(crate::generate::Generate),
 }
 
 #[derive(Debug, Args)]
@@ -206,7 +119,7 @@ pub(crate) enum Moment {
     After(u64),
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if text == "end" {
         return Ok(Moment::End);
     }
@@ -227,7 +140,7 @@ pub(crate) struct Setting {
     pub(crate) value: String,
 }
 
-fn setting(text: &str) -> Result<Setting, String> {
+pub(crate) fn setting(text: &str) -> Result<Setting, String> {
     let Some((name, value)) = text.split_once('=') else {
         return Err("accepts NAME=VALUE, as in nf_conntrack_checksum=0".to_owned());
     };

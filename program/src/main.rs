@@ -11,10 +11,22 @@
 mod cli;
 #[cfg(target_os = "linux")]
 mod conntrack;
+mod counters;
+#[cfg(target_os = "linux")]
+mod daemon;
+#[cfg(target_os = "linux")]
+mod generate;
+mod knobs;
 mod local_time;
+mod often;
 mod replay;
+#[cfg(target_os = "linux")]
 mod report;
+mod seed;
+#[cfg(target_os = "linux")]
 mod size;
+#[cfg(target_os = "linux")]
+mod sysctl;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -29,12 +41,29 @@ fn main() -> ExitCode {
             return conntrack::run(&arguments, voice);
         }
     }
-    let cli = cli::Cli::parse();
-    let ran = match &cli.command {
-        cli::Command::Replay(arguments) => replay::run(arguments),
-        cli::Command::Report(arguments) => report::run(arguments),
-        cli::Command::Size(arguments) => size::run(arguments),
-    };
+    match cli::Cli::parse().command {
+        cli::Command::Replay(arguments) => ended(replay::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Report(arguments) => ended(report::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Size(arguments) => ended(size::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Run(arguments) => daemon::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Sysctl(arguments) => sysctl::run(&arguments),
+        #[cfg(target_os = "linux")]
+        cli::Command::Generate(arguments) => match generate::run(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                say(format_args!("{error}"));
+                ExitCode::FAILURE
+            }
+        },
+    }
+}
+
+/// What a verb's end means for the status.
+fn ended(ran: io::Result<bool>) -> ExitCode {
     match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,

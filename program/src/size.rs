@@ -3,14 +3,30 @@
 use std::fs;
 use std::io::{self, Write};
 
+use clap::Args;
 use ip_conntrack_analysis::size::{self, Size};
 use ip_conntrack_analysis::summary::grouped;
 use serde::Serialize;
 
-use crate::cli;
 use crate::say;
 
 const PAGE: u64 = 4096;
+
+/// What `ipct size` can be told.
+#[derive(Debug, Args)]
+pub(crate) struct Arguments {
+    /// The part of the memory that the table may take, in percent
+    #[arg(long, value_name = "NUMBER", default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
+    percent: u8,
+
+    /// Bytes of memory, for another machine than this one
+    #[arg(long, value_name = "BYTES")]
+    memory: Option<u64>,
+
+    /// One JSON object instead of text
+    #[arg(long)]
+    json: bool,
+}
 
 /// What the machine says of itself, where it does.
 #[derive(Serialize)]
@@ -37,7 +53,7 @@ struct Told {
 /// # Errors
 ///
 /// Standard output could not be written to.
-pub(crate) fn run(arguments: &cli::Size) -> io::Result<bool> {
+pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     let Some(memory) = arguments.memory.or_else(memory) else {
         say(format_args!(
             "/proc/meminfo: no MemTotal; give the memory in bytes by --memory"

@@ -17,6 +17,13 @@ const START: Time = Time::from_secs(1_000_000);
 /// A frame takes that long on the wire: the least of 10 Gbit/s.
 const FRAME_NS: u64 = 67;
 
+const NO_ARRIVAL: Arrival<'static> = Arrival {
+    link: LinkType::Ethernet,
+    bytes: &[],
+    wire_len: 0,
+    time: Time::ZERO,
+};
+
 /// A tracker that is fed.
 #[derive(Debug)]
 pub struct Engine {
@@ -115,20 +122,16 @@ impl Engine {
         mut each: impl FnMut(usize, &[Verdict]),
     ) {
         let mut verdicts = [Verdict::default(); BATCH];
+        let mut arrivals = [NO_ARRIVAL; BATCH];
         for from in frames.clone().step_by(self.batch) {
             let count = self.batch.min(frames.end - from);
             let now = Time::from_nanos(self.now.as_nanos() + FRAME_NS * count as u64);
             self.now = now;
             self.conntrack.advance(now);
-            let arrivals: [Arrival<'_>; BATCH] = std::array::from_fn(|at| {
-                let bytes = ring.frame(from + at.min(count - 1));
-                Arrival {
-                    link: LinkType::Ethernet,
-                    bytes,
-                    wire_len: bytes.len(),
-                    time: now,
-                }
-            });
+            for (at, arrival) in arrivals[..count].iter_mut().enumerate() {
+                let bytes = ring.frame(from + at);
+                (arrival.bytes, arrival.wire_len, arrival.time) = (bytes, bytes.len(), now);
+            }
             let verdicts = &mut verdicts[..count];
             self.conntrack
                 .track_batch(Zone::default(), &arrivals[..count], verdicts);

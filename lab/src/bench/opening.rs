@@ -23,13 +23,13 @@ const BEFORE: u32 = 5;
 /// Longer than a connection lasts that is not answered.
 pub const SYN_SENT_NS: u64 = 200_000_000_000;
 
-/// Packets of a flood that are timed together.
-const TIMED: usize = 32;
-
-/// A batch of a flood that takes longer is told.
+/// A packet of a flood that takes longer is told.
 const LONG_NS: u64 = 20_000;
 
-/// How often the same flood is sent, to tell what a slow batch is slow of.
+/// Packets of the flood that is sent as fast as may be: more of them tell no more.
+const FAST_AT_MOST: u64 = 8_000_000;
+
+/// How often the same flood is sent, to tell what a slow packet is slow of.
 const FLOODS: usize = 3;
 
 const fn syn(connection: u32) -> Segment {
@@ -97,36 +97,38 @@ pub fn new(options: &Options) -> Result<Vec<Report>, String> {
     Ok(reports)
 }
 
-/// SYNs on a full table. The same flood is sent several times over, from the same beginning: a batch
-/// that is slow each time is slow of itself, one that is not was interrupted.
+/// SYNs on a full table: once as fast as may be, then several times over from the same beginning,
+/// packet by packet, each timed: one that is slow each time is slow of itself, one that is not was
+/// interrupted.
 ///
 /// # Errors
 ///
 /// An ASSURED entry was lost, or a packet was refused.
 pub fn flood(options: &Options) -> Result<Report, String> {
     let mut slow: Option<Vec<u64>> = None;
-    let (mut ours, mut longest) = (Vec::new(), u64::MAX);
+    let mut longest = u64::MAX;
     let mut floor = Floor::new(options.connections);
     let mut floors = Vec::new();
+    let mut ours = Flood::new(options, usize::MAX)?;
+    ours.send(options.flood_packets.min(FAST_AT_MOST))?;
     for _ in 0..FLOODS {
-        let mut flood = Flood::new(options)?;
+        let mut flood = Flood::new(options, 1)?;
         flood.send(options.flood_packets)?;
-        ours.append(&mut flood.ns);
         longest = longest.min(flood.longest);
         slow = Some(match slow {
             None => flood.slow,
             Some(before) => before
                 .into_iter()
-                .filter(|batch| flood.slow.contains(batch))
+                .filter(|packet| flood.slow.contains(packet))
                 .collect(),
         });
         floors.push(floor.measure(&flood.ring, 0..flood.ring.len()));
     }
-    let mut report = Report::new(Workload::Flood, options, median(&mut ours));
+    let mut report = Report::new(Workload::Flood, options, median(&mut ours.ns));
     report.floor_ns = Some(median(&mut floors));
     let slow = slow.unwrap_or_default().len();
-    report.more.push(("slow_batches", slow as f64));
-    report.more.push(("longest_batch_ns", longest as f64));
+    report.more.push(("slow_packets", slow as f64));
+    report.more.push(("longest_packet_ns", longest as f64));
     report.more.push(("assured_lost", 0.0));
     Ok(report)
 }
@@ -136,15 +138,15 @@ struct Flood {
     engine: Engine,
     ring: Ring,
     ns: Vec<f64>,
-    /// Numbers of the batches that took long.
+    /// Numbers of the packets that took long, when they were timed one by one.
     slow: Vec<u64>,
     longest: u64,
     connections: u32,
 }
 
 impl Flood {
-    fn new(options: &Options) -> Result<Flood, String> {
-        let mut engine = engine(options)?.in_batches_of(TIMED);
+    fn new(options: &Options, batch: usize) -> Result<Flood, String> {
+        let mut engine = engine(options)?.in_batches_of(batch);
         let mut ring = Ring::new(options.family, 1 << 16);
         fill_table(&mut engine, &mut ring, options.connections, |ring, n| {
             // In ten connections, one is only begun.
@@ -195,7 +197,7 @@ impl Flood {
                 last = now;
                 *longest = (*longest).max(ns);
                 if ns > LONG_NS {
-                    slow.push((sent + first as u64) / TIMED as u64);
+                    slow.push(sent + first as u64);
                 }
                 let is_refused = |verdict: &&ip_conntrack::Verdict| verdict.action == Action::Drop;
                 refused += verdicts.iter().filter(is_refused).count();

@@ -197,11 +197,12 @@ fn range(target: NatTarget, reply: Option<u16>) -> Option<NatRange> {
 
 /// What whoever has the table can choose by itself; everything is looked at again when it comes.
 ///
-/// The kernel turns the test of IPv6 addresses around, so those are not given to it.
+/// The kernel takes parts of tuples for one family only, and turns the test of IPv6 addresses around, so those
+/// are not given to it.
 pub(super) fn filter(order: &Order, is_kernels: bool) -> Filter {
     let given = order.given;
     let chooses = order.command != super::options::Command::Update;
-    let one_family = order.family.is_some();
+    let one_family = order.family.is_some() || !is_kernels;
     let original = parts_of(order, &order.original, [Part::OrigSrc, Part::OrigDst]);
     let reply = parts_of(order, &order.reply, [Part::ReplySrc, Part::ReplyDst]);
     let usable = |parts: TupleParts| {

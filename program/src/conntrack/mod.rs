@@ -38,7 +38,9 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) use say::Voice;
+pub(crate) use options::{Whose, words};
+pub(crate) use say::{Failure, Voice};
+pub(crate) use table::{Outcome, Table};
 pub(crate) use whole::{DAEMONS, Whole};
 
 use change::Tables;
@@ -46,7 +48,6 @@ use filter::Filter;
 use labels::LabelNames;
 use options::{Command, Order, TableName};
 use output::Printer;
-use say::Failure;
 
 /// Whether a command line is conntrack(8)'s: by the name that the program was called by, or because it
 /// begins with an option.
@@ -58,6 +59,11 @@ pub(crate) fn voice(arguments: &[OsString]) -> Option<Voice> {
     let first = arguments.get(1)?.to_str()?;
     let is_about_verbs = arguments.len() == 2 && first == "--help";
     (first.starts_with('-') && !is_about_verbs).then_some(Voice::Ipct)
+}
+
+/// The help, as `ipct -h` prints it.
+pub(crate) fn help() -> String {
+    options::help(Voice::Ipct, None)
 }
 
 /// Carries out a command line; `arguments` begin with the program's name.

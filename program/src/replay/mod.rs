@@ -15,7 +15,6 @@ mod printer;
 mod progress;
 
 use std::collections::HashSet;
-use std::hash::{BuildHasher, RandomState};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -23,7 +22,9 @@ use ip_conntrack::{Config, Conntrack, EventKind, LinkType, Reason, Time, Verdict
 use ip_conntrack_link::{Capture, Frame, Frames, MAX_BATCH, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};
+use crate::knobs;
 use crate::say;
+use crate::seed::random_seed;
 use batch::Batch;
 use notes::Notes;
 use printer::Printer;
@@ -61,29 +62,8 @@ pub(crate) fn run(arguments: &Replay) -> io::Result<bool> {
 
 pub(crate) fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
     let mut config = default_config();
-    // A low threshold may be given before the high one that makes room for it.
-    let (mut waiting, mut rest): (Vec<_>, Vec<_>) = (settings.iter().collect(), Vec::new());
-    loop {
-        let before = waiting.len();
-        let mut refused = None;
-        for setting in waiting.drain(..) {
-            if let Err(error) = config.set_by_name(&setting.name, &setting.value) {
-                refused = Some(error);
-                rest.push(setting);
-            }
-        }
-        match refused {
-            None => return Ok(config),
-            Some(error) if rest.len() == before => return Err(error),
-            Some(_) => core::mem::swap(&mut waiting, &mut rest),
-        }
-    }
-}
-
-/// A hash key that nobody can guess.
-fn random_seed() -> u128 {
-    let half = || u128::from(RandomState::new().hash_one(0));
-    half() << 64 | half()
+    knobs::set_all(&mut config, settings)?;
+    Ok(config)
 }
 
 struct Run<'a> {

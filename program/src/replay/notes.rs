@@ -5,12 +5,8 @@ use std::fmt::Write;
 use ip_conntrack::{Conntrack, Kind, Reason, Time};
 use ip_conntrack_link::Frame;
 
+use crate::often::Often;
 use crate::say;
-
-/// Lines that the log may take at once, and how long it takes to earn one more: the kernel's own
-/// limit for such messages.
-const LOG_BURST: u32 = 10;
-const LOG_INTERVAL_NS: u64 = 5_000_000_000;
 
 /// A step back of the clock that is worth a line; smaller ones come from reordering while capturing.
 const STEP_BACK_NS: u64 = 1_000_000_000;
@@ -26,9 +22,7 @@ pub(super) struct Notes {
     last_ns: Option<u64>,
     told_step_back: bool,
     told_leap: bool,
-    log_since: Option<Time>,
-    logged: u32,
-    suppressed: u64,
+    full: Often,
 }
 
 /// A link type that cannot be read: said once for each file.
@@ -69,25 +63,17 @@ impl Notes {
 
     /// The log line of a packet that a full table refused.
     pub(super) fn table_full(&mut self, now: Time) {
-        let since = *self.log_since.get_or_insert(now);
-        if now.nanos_since(since) >= LOG_INTERVAL_NS {
-            self.log_since = Some(now);
-            self.logged = 0;
+        if self.full.may_say(now) {
+            say(format_args!("ip_conntrack: table full, dropping packet."));
         }
-        if self.logged == LOG_BURST {
-            self.suppressed += 1;
-            return;
-        }
-        self.logged += 1;
-        say(format_args!("ip_conntrack: table full, dropping packet."));
     }
 
     /// What is worth knowing at the end.
     pub(super) fn summary(&self, conntrack: &Conntrack) {
-        if self.suppressed > 0 {
+        if self.full.suppressed > 0 {
             say(format_args!(
                 "{} more messages of this kind were not written",
-                self.suppressed
+                self.full.suppressed
             ));
         }
         let stats = conntrack.stats();

@@ -7,6 +7,7 @@ use ip_conntrack::format::{Options, json, line, stats, xml};
 use ip_conntrack::{Action, Class, Connection, Conntrack, Event, Kind, Reason, Verdict};
 
 use crate::cli::{Format, Output, Replay};
+use crate::counters;
 use crate::local_time::utc_offset;
 
 /// Bytes gathered before they are written.
@@ -111,39 +112,10 @@ impl<'a> Printer<'a> {
     }
 
     pub(super) fn stats(&mut self, conntrack: &Conntrack) -> io::Result<()> {
-        let counted = conntrack.stats();
-        let cpu = CpuStats {
-            entries: conntrack.len() as u64,
-            found: 0,
-            invalid: counted.invalid(),
-            insert: 0,
-            insert_failed: counted.insert_failed(),
-            drop: counted.drop(),
-            early_drop: counted.early_drop,
-            error: counted.error(),
-            search_restart: 0,
-            clash_resolve: counted.clash_resolve,
-            chaintoolong: counted.reason(Reason::ChainTooLong),
-            expect_new: 0,
-            expect_create: 0,
-            expect_delete: 0,
-        };
+        let entries = conntrack.len() as u64;
         let out = &mut self.buffer;
-        stats::cpu(out, 0, &cpu);
-        let totals = [
-            ("packets", counted.packets),
-            ("entries", cpu.entries),
-            ("confirmed", counted.confirmed),
-            ("expired", counted.expired),
-            ("untracked", counted.untracked),
-            ("reassembled", counted.reassembled),
-            ("fragments_held", counted.fragments_held),
-            ("fragments_expired", counted.fragments_expired),
-            ("clock_backwards", counted.clock_backwards),
-            ("events_lost", counted.events_lost),
-        ];
-        let reasons = Reason::ALL.iter().map(|r| (r.name(), counted.reason(*r)));
-        for (name, count) in totals.into_iter().chain(reasons) {
+        stats::cpu(out, 0, &CpuStats::of(conntrack.stats(), conntrack.len()));
+        for (name, count) in counters::named(conntrack.stats(), entries) {
             writeln!(out, "{name}={count}")?;
         }
         Ok(())

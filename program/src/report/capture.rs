@@ -20,9 +20,9 @@ use ip_conntrack_analysis::{
 };
 use ip_conntrack_link::Frame;
 
+use super::arguments::{Arguments, At};
 use super::input::Again;
 use super::{LINES, arp};
-use crate::cli::{self, At};
 use crate::say;
 
 /// Events that may wait between two packets. One packet ends at most a few thousand connections.
@@ -34,7 +34,7 @@ const LAST_SLICES: usize = 12;
 /// One packet in so many with a wrong checksum is no accident.
 const WRONG_CHECKSUMS_ONE_IN: u64 = 20;
 
-pub(super) fn report(arguments: &cli::Report, again: &Again) -> Result<(Report, bool), String> {
+pub(super) fn report(arguments: &Arguments, again: &Again) -> Result<(Report, bool), String> {
     let mut config =
         crate::replay::configure(&arguments.sysctl).map_err(|error| error.to_string())?;
     if let Some(max) = arguments.max {
@@ -111,7 +111,7 @@ struct Watched {
 }
 
 impl Watched {
-    fn of(again: &Again, config: &Config, arguments: &cli::Report) -> Result<Watched, String> {
+    fn of(again: &Again, config: &Config, arguments: &Arguments) -> Result<Watched, String> {
         let mut capture = again.open().map_err(|error| error.to_string())?;
         let mut conntrack = Conntrack::new(config.clone(), 0);
         conntrack.set_event_capacity(EVENTS_AT_ONCE);
@@ -355,7 +355,7 @@ impl Watched {
 
     fn subject<'a>(
         &'a self,
-        arguments: &cli::Report,
+        arguments: &Arguments,
         config: &Config,
         table: &'a Census,
         until: Time,

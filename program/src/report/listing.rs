@@ -8,8 +8,8 @@ use ip_conntrack_analysis::{
 };
 
 use super::LINES;
+use super::arguments::Arguments;
 use super::input::Text;
-use crate::cli;
 use crate::say;
 
 /// Bytes that are read at once.
@@ -17,7 +17,7 @@ const CHUNK: usize = 1 << 18;
 
 /// The report on a listing; with one of an earlier moment, what changed since.
 pub(super) fn report(
-    arguments: &cli::Report,
+    arguments: &Arguments,
     text: Text,
     earlier: Option<Text>,
 ) -> Result<(Report, bool), String> {
@@ -76,7 +76,7 @@ pub(super) fn report(
 }
 
 /// Seconds between two listings.
-fn apart(arguments: &cli::Report, earlier: &Text, later: &Text) -> Result<f64, String> {
+fn apart(arguments: &Arguments, earlier: &Text, later: &Text) -> Result<f64, String> {
     let told = arguments.watched.map(|length| length.as_secs_f64());
     let written = || later.written?.duration_since(earlier.written?).ok();
     let told = told.or_else(|| written().map(|length| length.as_secs_f64()));

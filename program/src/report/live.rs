@@ -14,7 +14,7 @@ use ip_conntrack_analysis::{
 };
 
 use super::LINES;
-use crate::cli;
+use super::arguments::Arguments;
 use crate::conntrack::Whole;
 use crate::say;
 use crate::size;
@@ -22,7 +22,7 @@ use crate::size;
 /// The time between two questions for the number of entries.
 const PAUSE: Duration = Duration::from_millis(250);
 
-pub(super) fn report(arguments: &cli::Report) -> Result<(Report, bool), String> {
+pub(super) fn report(arguments: &Arguments) -> Result<(Report, bool), String> {
     let is_kernels = arguments.kernel;
     let mut live = match is_kernels {
         true => Whole::kernels()?,

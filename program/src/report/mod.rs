@@ -3,6 +3,7 @@
 //! A table comes from a capture, which is replayed, or from a saved listing; what a file is, its first
 //! bytes tell. What is told of it is made by `ip_conntrack_analysis`; here it is read and written.
 
+mod arguments;
 mod arp;
 mod capture;
 mod html;
@@ -13,10 +14,11 @@ mod text;
 
 use std::io::{self, Write};
 
+pub(crate) use arguments::Arguments;
+
 use input::Input;
 use ip_conntrack_analysis::Report;
 
-use crate::cli;
 use crate::say;
 
 /// Lines of each top list, unless told otherwise.
@@ -27,7 +29,7 @@ pub(crate) const LINES: usize = 10;
 /// # Errors
 ///
 /// Standard output could not be written to.
-pub(crate) fn run(arguments: &cli::Report) -> io::Result<bool> {
+pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
     let (report, sound) = match make(arguments) {
         Ok(made) => made,
         Err(error) => {
@@ -54,7 +56,7 @@ pub(crate) fn run(arguments: &cli::Report) -> io::Result<bool> {
 }
 
 /// => the report, and whether all of the source could be read.
-fn make(arguments: &cli::Report) -> Result<(Report, bool), String> {
+fn make(arguments: &Arguments) -> Result<(Report, bool), String> {
     match arguments.sources.as_slice() {
         [] => live::report(arguments),
         [source] => match input::open(source)? {

@@ -55,7 +55,7 @@ fn read_values(
             entry::STATUS => change.status = status(&attribute),
             entry::PROTOINFO => change.state = read_state(attribute.nest())?,
             entry::HELP => {
-                change.helper = Some(name(&attribute).ok_or(Refusal::Invalid)?.to_owned())
+                change.helper = Some(name(&attribute).ok_or(Refusal::Invalid)?.to_owned());
             }
             entry::TIMEOUT => change.timeout = attribute.u32(),
             entry::MARK => mark = attribute.u32(),

@@ -16,6 +16,7 @@
 //! *Reopening.* A SYN to a connection that is over makes room for a new one of the same tuple.
 
 mod by_hand;
+mod memory;
 mod reset;
 mod table;
 mod window;
@@ -188,6 +189,9 @@ impl Tcp {
             Ok(checked) => checked,
             Err(reason) => return Step::Invalid(reason),
         };
+        if scene.opens && class == Class::Syn {
+            return self.open_with_syn(&header, scene.config, changes);
+        }
         if scene.opens && !self.open(&header, class, scene.config) {
             return Step::Invalid(Reason::TcpNew);
         }
@@ -240,7 +244,31 @@ impl Tcp {
         Some(self.timeout(TcpState::Established, Class::Ack, config))
     }
 
-    /// What the first packet of a connection starts from; `false` if it cannot be the first.
+    /// A SYN that opens a connection: there is nothing yet that it could not fit.
+    fn open_with_syn(
+        &mut self,
+        header: &Header<'_>,
+        config: &Config,
+        changes: &mut Changes,
+    ) -> Step {
+        let window = u32::from(header.window).max(1);
+        let mut opener = Peer {
+            end: header.end(),
+            max_end: header.end(),
+            max_win: window,
+            ..Peer::default()
+        };
+        opener.take_options(header);
+        self.set_peer(Direction::Original, opener);
+        self.numbers[Direction::Reply.index()].max_end = window;
+        self.last_class = Class::Syn;
+        self.state = TcpState::SynSent;
+        changes.add(Changes::PROTOINFO);
+        Step::Refresh(self.timeout(TcpState::SynSent, Class::Syn, config))
+    }
+
+    /// What the first packet of a connection whose beginning was not seen starts from; `false` if it
+    /// cannot be the first.
     fn open(&mut self, header: &Header<'_>, class: Class, config: &Config) -> bool {
         let mut opener = Peer {
             end: header.end(),
@@ -248,15 +276,12 @@ impl Tcp {
             max_win: u32::from(header.window).max(1),
             ..Peer::default()
         };
-        match class {
-            Class::Syn => opener.take_options(header),
-            Class::Ack if config.flag(Knob::TcpLoose) => {
-                opener.max_end = opener.end.wrapping_add(opener.max_win);
-                opener.flags = Peer::SACK_PERMITTED | Peer::LIBERAL;
-                self.flags[Direction::Reply.index()] = opener.flags;
-            }
-            _ => return false,
+        if class != Class::Ack || !config.flag(Knob::TcpLoose) {
+            return false;
         }
+        opener.max_end = opener.end.wrapping_add(opener.max_win);
+        opener.flags = Peer::SACK_PERMITTED | Peer::LIBERAL;
+        self.flags[Direction::Reply.index()] = opener.flags;
         self.set_peer(Direction::Original, opener);
         true
     }

@@ -278,3 +278,41 @@ pub(crate) const OPTIONS: &[Declared] = &[
         .doc("The daemon's socket, instead of /run/ipct/control.sock")
         .may(ANY, ANY),
 ];
+
+/// A command or an option, as a shell completes it.
+pub(crate) struct Word {
+    pub(crate) long: &'static str,
+    pub(crate) short: Option<char>,
+    pub(crate) takes_value: bool,
+    pub(crate) doc: &'static str,
+}
+
+/// All commands and options by their usual names. Where both have the same one, it is the command's.
+pub(crate) fn words() -> Vec<Word> {
+    let commands = COMMANDS.iter().filter_map(|command| {
+        Some(Word {
+            long: command.longs.first()?,
+            short: Some(command.letter),
+            takes_value: false,
+            doc: command.doc,
+        })
+    });
+    let options = OPTIONS.iter().filter_map(|option| {
+        Some(Word {
+            long: option.longs.first()?,
+            short: option.short,
+            takes_value: !matches!(option.argument, Never),
+            doc: option.doc,
+        })
+    });
+    let mut words: Vec<Word> = Vec::new();
+    for mut word in commands.chain(options) {
+        if words.iter().any(|other| other.short == word.short) {
+            word.short = None;
+        }
+        if !words.iter().any(|other| other.long == word.long) {
+            words.push(word);
+        }
+    }
+    words
+}

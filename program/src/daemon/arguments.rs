@@ -1,0 +1,73 @@
+//! `ipct run` on the command line.
+
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::settings::{Number, Overrides, Speed};
+use crate::cli::{Setting, setting};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT save the table and stop.
+Exit status: 0 stopped when asked to, 1 it did not work, 2 the command line or the configuration is wrong.")]
+pub(crate) struct Run {
+    /// The configuration; see ipct.conf(5). /etc/ipct/ipct.conf if not given, and then it may be missing
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
+    /// Check the configuration, say what is wrong with it, and end
+    #[arg(long)]
+    pub(crate) check: bool,
+
+    /// Track the packets of this capture
+    #[arg(long, value_name = "CAPTURE")]
+    replay: Option<PathBuf>,
+
+    /// How fast the capture is replayed: 1 is its own pace, 10 ten times as fast, max without waiting
+    #[arg(long, value_name = "N|max", requires = "replay")]
+    speed: Option<Speed>,
+
+    /// Begin the capture again when it is over; time goes on
+    #[arg(long = "loop", requires = "replay")]
+    repeat: bool,
+
+    /// Threads that track, each with its part of the table
+    #[arg(long, value_name = "N", value_parser = workers)]
+    workers: Option<Number<1, 256>>,
+
+    /// The control socket
+    #[arg(long, value_name = "PATH")]
+    control: Option<PathBuf>,
+
+    /// The file in which the table outlives the daemon; '' for none
+    #[arg(long, value_name = "PATH")]
+    state: Option<PathBuf>,
+
+    /// Mount the files of /proc on this empty directory
+    #[arg(long, value_name = "DIR")]
+    proc: Option<PathBuf>,
+
+    /// Set a knob, by its name today or of old; may be repeated
+    #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
+    sysctl: Vec<Setting>,
+}
+
+fn workers(text: &str) -> Result<Number<1, 256>, String> {
+    text.parse().unwrap_or(0_i64).try_into()
+}
+
+impl Run {
+    pub(crate) fn overrides(&self) -> Overrides {
+        Overrides {
+            workers: self.workers,
+            replay: self.replay.clone(),
+            speed: self.speed,
+            repeat: self.repeat,
+            control: self.control.clone(),
+            state: self.state.clone(),
+            proc: self.proc.clone(),
+            sysctl: self.sysctl.clone(),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! Where a worker's packets come from.
+//!
+//! A [`Source`] lends packets in batches and hears what became of each: a source in the path of packets
+//! says so to whoever waits for it, one that only listens or replays passes over it. It also says what
+//! time it is. Packets and the worker's own doings must go by one clock, and that of a replayed capture is
+//! not ours.
+//!
+//! *Life.* The worker calls [`take`](Source::take) again and again, and does other things in between. When
+//! there is nothing to take, it sleeps until the source's file descriptor can be read, until the time
+//! that the source names, or until it has something else to do.
+
+mod clock;
+mod replay;
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::time::Duration;
+
+use ip_conntrack::{Arrival, Time, Verdict};
+
+pub(crate) use clock::Clock;
+pub(crate) use replay::{Pace, Replay};
+
+/// Packets that go to the tracker together, at most.
+pub(crate) const BATCH: usize = 32;
+
+/// Tracks a batch: the verdict on each packet goes to the same place.
+pub(crate) type Track<'a> = dyn FnMut(&[Arrival<'_>], &mut [Verdict]) + 'a;
+
+/// A source of packets, for one worker.
+pub(crate) trait Source: Send {
+    /// The tracker's time. It may stand still, but not run backwards.
+    fn now(&self) -> Time;
+
+    /// How long it takes until the tracker's time is `time`, if nothing comes meanwhile.
+    fn until(&self, time: Time) -> Duration;
+
+    /// Has the packets tracked that are there, at most [`BATCH`] of them.
+    ///
+    /// # Errors
+    ///
+    /// No more will come from here. The text says what is broken, and where.
+    fn take(&mut self, track: &mut Track<'_>) -> io::Result<Next>;
+
+    /// What becomes readable when there are packets.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+}
+
+/// When to ask a source again.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Next {
+    /// At once.
+    Now,
+    /// After that long.
+    After(Duration),
+    /// When its file descriptor can be read; if it has none, never.
+    Readable,
+}
+
+/// No packets: entries are made by hand, and run out.
+pub(crate) struct Nothing(pub(crate) Clock);
+
+impl Source for Nothing {
+    fn now(&self) -> Time {
+        self.0.now()
+    }
+
+    fn until(&self, time: Time) -> Duration {
+        self.0.until(time)
+    }
+
+    fn take(&mut self, _: &mut Track<'_>) -> io::Result<Next> {
+        Ok(Next::Readable)
+    }
+}
