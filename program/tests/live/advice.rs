@@ -39,7 +39,7 @@ fn what_a_deletion_frees() {
     let Some(net) = Net::new(&["hping3"]) else {
         return;
     };
-    net.hping(2, &format!("-S -p 80 -i u1000 --rand-source 198.51.100.77"));
+    net.hping(2, "-S -p 80 -i u1000 --rand-source 198.51.100.77");
     net.hping(
         1,
         &format!("--udp -p 9999 -d 100 -i u1000 --rand-source {VICTIM}"),

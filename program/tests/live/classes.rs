@@ -184,10 +184,9 @@ fn a_service_that_does_not_close() {
     net.inside(VICTIMS, || {
         let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 8080)).unwrap();
         thread::spawn(move || {
-            listener
-                .incoming()
-                .flatten()
-                .for_each(|one| drop(keep.send(one)))
+            for connection in listener.incoming().flatten() {
+                let _ = keep.send(connection);
+            }
         });
     });
     net.inside(ATTACKERS, || {
