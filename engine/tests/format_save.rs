@@ -108,6 +108,7 @@ fn zones_status_and_labels_are_written_where_there_are_any() {
 }
 
 /// An entry as it comes out of a message.
+#[allow(clippy::unwrap_used, reason = "only tests call it")]
 fn received(bytes: &[u8]) -> (Entry, u16) {
     let (message, _) = Message::first(bytes).unwrap().unwrap();
     (Entry::read(&message).unwrap(), message.kind)

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use ip_conntrack::format::netlink::Message;
+use ip_conntrack::format::netlink::{Entry, Message};
 use ip_conntrack::{Conntrack, Dispatch, Knob, Limit};
 use tracing::{error, info, warn};
 
@@ -80,6 +80,10 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
             refused += 1;
         }
     });
+    // Children and their masters may have come in any order.
+    for (shard, _) in shards.iter_mut() {
+        shard.conntrack.reunite();
+    }
     let name = path.display();
     match restored.map_err(|error| error.to_string())? {
         Restored::Nothing => info!("{name}: no table was saved; it begins empty"),
@@ -97,7 +101,14 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
     Ok(())
 }
 
+/// Takes an entry back where its packets will come. => whether it is there now.
 fn restore_one(message: &Message<'_>, dispatch: &Dispatch, shards: &mut Shards) -> bool {
-    let _ = (message, dispatch, shards);
-    false
+    let Ok(entry) = Entry::read(message) else {
+        return false;
+    };
+    let home = dispatch.shard_of_tuple(&entry.connection.original);
+    shards.get_mut(home).is_some_and(|(shard, _)| {
+        let now = shard.conntrack.now();
+        shard.conntrack.restore(message, now).is_ok()
+    })
 }

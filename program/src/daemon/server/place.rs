@@ -82,7 +82,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        let _ = fs::remove_file(beside(&self.path, ".lock"));
     }
 }
 

@@ -6,6 +6,8 @@ use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use ip_conntrack::format::netlink::Messages;
+
 use super::frame::{self, Header};
 use crate::daemon::tracker::{Tracker, Walk};
 use crate::daemon::worker::SLOTS_AT_ONCE;
@@ -53,30 +55,17 @@ fn write(draft: &Path, tracker: &Tracker) -> io::Result<()> {
     loop {
         out.clear();
         let step = walk.step(tracker, move |shard, cursor| {
-            let mut count = 0;
-            let next = shard
-                .conntrack
-                .connections_from(cursor, SLOTS_AT_ONCE, |connection| {
-                    ip_conntrack::format::netlink::put_entry(
-                        &mut out,
-                        Default::default(),
-                        0,
-                        &connection,
-                    );
-                    count += 1;
-                });
-            ((out, count), next)
+            let next = shard.conntrack.save_from(cursor, SLOTS_AT_ONCE, &mut out);
+            (out, next)
         });
         match step {
-            Ok(Some((filled, count))) => {
-                out = filled;
-                header.entries += count;
-            }
+            Ok(Some(filled)) => out = filled,
             Ok(None) => break,
             Err(_) => return Err(io::Error::other("a worker has ended")),
         }
         file.write_all(&out)?;
         checksum.update(&out);
+        header.entries += Messages::new(&out).count() as u64;
         header.len += out.len() as u64;
     }
     header.checksum = checksum.finalize();
