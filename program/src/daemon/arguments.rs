@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::settings::{Number, Overrides, Speed};
 use crate::cli::{Setting, setting};
@@ -41,11 +42,11 @@ pub(crate) struct Run {
     control: Option<PathBuf>,
 
     /// The file in which the table outlives the daemon; '' for none
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     state: Option<PathBuf>,
 
-    /// Mount the files of /proc on this empty directory
-    #[arg(long, value_name = "DIR")]
+    /// Mount the files of /proc on this empty directory; '' for nowhere
+    #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     proc: Option<PathBuf>,
 
     /// Set a knob, by its name today or of old; may be repeated

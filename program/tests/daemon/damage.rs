@@ -21,8 +21,15 @@ fn starts_empty_with(bench: &Bench, bytes: &[u8]) -> String {
     let log = daemon.log();
     daemon.child.kill().unwrap();
     daemon.ends();
-    assert!(log.contains("state.refused-1, and the table begins empty"), "{log}");
-    assert_eq!(fs::read(bench.path("state.refused-1")).unwrap(), bytes, "it is kept as it was");
+    assert!(
+        log.contains("state.refused-1, and the table begins empty"),
+        "{log}"
+    );
+    assert_eq!(
+        fs::read(bench.path("state.refused-1")).unwrap(),
+        bytes,
+        "it is kept as it was"
+    );
     assert!(!bench.path("state").exists());
     log
 }
@@ -40,13 +47,25 @@ fn each_kind_of_damage_is_refused_by_name_and_set_aside() {
         (b"something else".to_vec(), "it is no state file"),
         (vec![0; 4096], "it is no state file"),
         (Vec::new(), "it is no state file"),
-        (changed(8, 3), "it has version 2, and only version 1 can be read"),
+        (
+            changed(8, 3),
+            "it has version 2, and only version 1 can be read",
+        ),
         (good[..3].to_vec(), "it is cut short: it has 3 of 48 bytes"),
-        (good[..20].to_vec(), "it is cut short: it has 20 of 48 bytes"),
+        (
+            good[..20].to_vec(),
+            "it is cut short: it has 20 of 48 bytes",
+        ),
         (good[..good.len() - 1].to_vec(), "it is cut short: it has"),
         (changed(20, 1), "the checksum of its header is wrong"),
-        (changed(good.len() / 2, 0x40), "the checksum of its entries is wrong"),
-        ([&good[..], b"more"].concat(), "it has more bytes than it should"),
+        (
+            changed(good.len() / 2, 0x40),
+            "the checksum of its entries is wrong",
+        ),
+        (
+            [&good[..], b"more"].concat(),
+            "it has more bytes than it should",
+        ),
     ];
     for (bytes, expected) in cases {
         let log = starts_empty_with(&bench, &bytes);
@@ -55,7 +74,11 @@ fn each_kind_of_damage_is_refused_by_name_and_set_aside() {
     // One that is whole is still taken.
     fs::write(bench.path("state"), &good).unwrap();
     let daemon = bench.run(&[]);
-    assert!(daemon.log().contains("11 entries were taken back"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("11 entries were taken back"),
+        "{}",
+        daemon.log()
+    );
 }
 
 #[test]
@@ -84,11 +107,27 @@ fn entries_that_make_no_sense_behind_a_right_checksum_are_left_out() {
     forged[44..48].copy_from_slice(&header.to_le_bytes());
     fs::write(bench.path("state"), &forged).unwrap();
     let daemon = bench.run(&[]);
-    assert!(daemon.log().contains("10 entries were taken back"), "{}", daemon.log());
-    assert!(daemon.log().contains("1 entries do not fit"), "{}", daemon.log());
+    assert!(
+        daemon.log().contains("10 entries were taken back"),
+        "{}",
+        daemon.log()
+    );
+    assert!(
+        daemon.log().contains("1 entries do not fit"),
+        "{}",
+        daemon.log()
+    );
 }
 
 fn crc32(bytes: &[u8]) -> u32 {
-    let step = |crc: u32, _| if crc & 1 == 1 { crc >> 1 ^ 0xedb8_8320 } else { crc >> 1 };
-    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
+    let step = |crc: u32, _| {
+        if crc & 1 == 1 {
+            crc >> 1 ^ 0xedb8_8320
+        } else {
+            crc >> 1
+        }
+    };
+    !bytes
+        .iter()
+        .fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }

@@ -14,9 +14,21 @@ fn the_prometheus_node_exporter_reports_entries_and_limit() {
     let bench = Bench::new();
     let proc = bench.path("proc");
     let proc = proc.to_str().unwrap();
-    let daemon = bench.run(&["--proc", proc, "--replay", &web(), "--speed", "max", "--sysctl", "nf_conntrack_max=4321"]);
+    let daemon = bench.run(&[
+        "--proc",
+        proc,
+        "--replay",
+        &web(),
+        "--speed",
+        "max",
+        "--sysctl",
+        "nf_conntrack_max=4321",
+    ]);
     daemon.says("every packet was replayed");
-    let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let free = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
     let mut exporter = Command::new("prometheus-node-exporter")
         .arg(format!("--path.procfs={proc}"))
         .args(["--collector.disable-defaults", "--collector.conntrack"])
@@ -41,6 +53,9 @@ fn the_prometheus_node_exporter_reports_entries_and_limit() {
         "node_nf_conntrack_stat_drop 0",
         "node_scrape_collector_success{collector=\"conntrack\"} 1",
     ] {
-        assert!(page.lines().any(|found| found == line), "{line}\nis not in\n{page}");
+        assert!(
+            page.lines().any(|found| found == line),
+            "{line}\nis not in\n{page}"
+        );
     }
 }

@@ -39,21 +39,34 @@ fn the_manual_names_every_key_and_every_option() {
     generate(&bench);
     let page = fs::read_to_string(bench.path("made/ipct.conf.5")).unwrap();
     let sample = fs::read_to_string(bench.path("made/ipct.conf")).unwrap();
-    for line in uncommented(&sample).lines().filter(|line| line.contains(" = ") && !line.starts_with('#')) {
+    for line in uncommented(&sample)
+        .lines()
+        .filter(|line| line.contains(" = ") && !line.starts_with('#'))
+    {
         let key = line.split(" = ").next().unwrap();
         assert!(page.contains(key), "{key}");
     }
     for (page, words) in [
-        ("ipct.1", &["replay", "sysctl", "SYN_SENT", "dump", "EXIT STATUS"][..]),
+        (
+            "ipct.1",
+            &["replay", "sysctl", "reply-src", "dump", "EXIT STATUS"][..],
+        ),
         ("ipct-run.1", &["SIGHUP", "proc", "replay"]),
         ("ipct-sysctl.1", &["NAME"]),
     ] {
-        let text = fs::read_to_string(bench.path("made").join(page)).unwrap().replace('\\', "");
-        words.iter().for_each(|word| assert!(text.contains(word), "{page}: {word}"));
+        let text = fs::read_to_string(bench.path("made").join(page))
+            .unwrap()
+            .replace('\\', "");
+        words
+            .iter()
+            .for_each(|word| assert!(text.contains(word), "{page}: {word}"));
     }
     for script in ["ipct.bash", "_ipct", "ipct.fish"] {
         let text = fs::read_to_string(bench.path("made").join(script)).unwrap();
-        assert!(text.contains("sysctl") && text.contains("dump") && text.contains("reply-src"), "{script}");
+        assert!(
+            text.contains("sysctl") && text.contains("dump") && text.contains("reply-src"),
+            "{script}"
+        );
     }
 }
 
@@ -64,10 +77,19 @@ fn the_unit_is_one() {
     }
     let bench = Bench::new();
     let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/ipct.service");
-    let text = fs::read_to_string(unit).unwrap().replace("/usr/bin/ipct", env!("CARGO_BIN_EXE_ipct"));
+    let text = fs::read_to_string(unit)
+        .unwrap()
+        .replace("/usr/bin/ipct", env!("CARGO_BIN_EXE_ipct"));
     let place = bench.path("ipct.service");
     fs::write(&place, text).unwrap();
-    let output = Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&place).output().unwrap();
+    let output = Command::new("systemd-analyze")
+        .args(["verify", "--man=no"])
+        .arg(&place)
+        .output()
+        .unwrap();
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success() && !said.contains("ipct.service"), "{said}");
+    assert!(
+        output.status.success() && !said.contains("ipct.service"),
+        "{said}"
+    );
 }

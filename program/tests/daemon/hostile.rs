@@ -15,7 +15,14 @@ fn flows<'a>(bench: &'a Bench, config: &str) -> Daemon<'a> {
     fs::write(bench.path("ipct.conf"), config).unwrap();
     let capture = bench.path("flows.pcap");
     write_flows(&capture, 20_000);
-    let daemon = bench.run(&["--replay", capture.to_str().unwrap(), "--speed", "max", "--sysctl", "nf_conntrack_udp_timeout=100000"]);
+    let daemon = bench.run(&[
+        "--replay",
+        capture.to_str().unwrap(),
+        "--speed",
+        "max",
+        "--sysctl",
+        "nf_conntrack_udp_timeout=100000",
+    ]);
     wait_until("all flows", || bench.asks(&["-C"]) == "20000\n");
     daemon
 }
@@ -36,7 +43,12 @@ fn is_closed(stream: &mut UnixStream) -> bool {
 fn what_is_no_message_ends_the_connection_and_nothing_else() {
     let bench = Bench::new();
     let mut daemon = bench.run(&[]);
-    let impossible: [&[u8]; 4] = [&[0; 64], &[0xff; 64], &[3, 0, 0, 0, 1, 1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0], b"GET / HTTP/1.1\r\n\r\n"];
+    let impossible: [&[u8]; 4] = [
+        &[0; 64],
+        &[0xff; 64],
+        &[3, 0, 0, 0, 1, 1, 5, 3, 0, 0, 0, 0, 0, 0, 0, 0],
+        b"GET / HTTP/1.1\r\n\r\n",
+    ];
     for bytes in impossible {
         let mut stream = bench.connect();
         stream.write_all(bytes).unwrap();
@@ -67,8 +79,10 @@ fn any_message_is_answered_or_passed_over() {
     });
     for number in 0..20_000_u32 {
         let subsystem = [1, 2, 0xc0, random() as u8][random() as usize % 4];
-        let kind = u16::from(subsystem) << 8 | random() as u16 % 10;
-        let body: Vec<u8> = (0..random() % 64 * 4).map(|_| random() as u8 & [0xff, 0x0f, 0x03][random() as usize % 3]).collect();
+        let kind = u16::from(subsystem) << 8 | (random() as u16 % 10);
+        let body: Vec<u8> = (0..random() % 64 * 4)
+            .map(|_| random() as u8 & [0xff, 0x0f, 0x03][random() as usize % 3])
+            .collect();
         let mut message = Vec::new();
         message.extend_from_slice(&(16 + body.len() as u32).to_ne_bytes());
         message.extend_from_slice(&kind.to_ne_bytes());
@@ -79,7 +93,11 @@ fn any_message_is_answered_or_passed_over() {
         stream.write_all(&message).unwrap();
     }
     bench.asks(&["-C"]);
-    assert!(daemon.child.try_wait().unwrap().is_none(), "{}", daemon.log());
+    assert!(
+        daemon.child.try_wait().unwrap().is_none(),
+        "{}",
+        daemon.log()
+    );
     assert!(!daemon.log().contains("panicked"), "{}", daemon.log());
 }
 
@@ -91,7 +109,11 @@ fn who_says_nothing_or_half_of_something_is_sent_away_in_time() {
     let begun = Instant::now();
     let mut silent = bench.connect();
     assert!(is_closed(&mut silent));
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(8),
+        "{:?}",
+        begun.elapsed()
+    );
     let mut half = bench.connect();
     half.write_all(&[100, 0, 0, 0, 1]).unwrap();
     assert!(is_closed(&mut half));
@@ -105,11 +127,23 @@ fn who_does_not_take_an_answer_holds_up_nobody_and_is_sent_away() {
     let mut slow: Vec<_> = (0..10).map(|_| bench.connect()).collect();
     for stream in &mut slow {
         let filter = Filter::default();
-        send(stream, 1, Ask::List { list: List::Table, filter, zero: false });
+        send(
+            stream,
+            1,
+            Ask::List {
+                list: List::Table,
+                filter,
+                zero: false,
+            },
+        );
     }
     let begun = Instant::now();
     assert_eq!(bench.asks(&["-L"]).lines().count(), 20_000);
-    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
     // What was on its way comes, and then the end.
     std::thread::sleep(Duration::from_secs(4));
     for stream in &mut slow {
@@ -136,7 +170,11 @@ fn connections_are_bounded_and_some_are_kept_for_root() {
         streams.push(stream);
         !served
     });
-    let places = if crate::bench::is_root("connections") { 11 } else { 3 };
+    let places = if crate::bench::is_root("connections") {
+        11
+    } else {
+        3
+    };
     assert_eq!(refused, Some(places));
     daemon.says("connections are in use (control.connections)");
     streams.clear();

@@ -34,7 +34,10 @@ fn a_second_daemon_does_not_take_the_socket_away_and_one_that_was_killed_has_lef
     let mut first = bench.run(&[]);
     let (status, text) = bench.fails(&[]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("a daemon serves this control socket already"), "{text}");
+    assert!(
+        text.contains("a daemon serves this control socket already"),
+        "{text}"
+    );
     assert_eq!(bench.asks(&["-C"]), "0\n");
     first.child.kill().unwrap();
     first.ends();
@@ -50,7 +53,10 @@ fn without_a_daemon_the_tool_says_where_it_looked() {
     let output = bench.ipct(&["-L"]);
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8(output.stderr).unwrap();
-    assert!(text.contains("no daemon at") && text.contains("control.sock"), "{text}");
+    assert!(
+        text.contains("no daemon at") && text.contains("control.sock"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -59,7 +65,10 @@ fn a_socket_in_a_directory_that_is_not_there_and_a_capture_that_is_none_are_told
     let nowhere = bench.path("nowhere/control.sock");
     let (status, text) = bench.fails(&["--control", nowhere.to_str().unwrap()]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("nowhere/control.sock: the control socket cannot be made"), "{text}");
+    assert!(
+        text.contains("nowhere/control.sock: the control socket cannot be made"),
+        "{text}"
+    );
     let (status, text) = bench.fails(&["--replay", "/etc/passwd"]);
     assert_eq!(status, Some(1));
     assert!(text.contains("/etc/passwd"), "{text}");
@@ -88,7 +97,9 @@ fn a_capture_is_repeated_and_time_goes_on() {
     assert_eq!(daemon.stop().code(), Some(0));
     let log = bench.text_of("log");
     let count = |name: &str| -> u64 {
-        let found = log.split_whitespace().find_map(|word| word.strip_prefix(name));
+        let found = log
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix(name));
         found.map_or(0, |number| number.parse().unwrap())
     };
     // 119 packets in a round; a clock that went back would be counted.
@@ -103,7 +114,9 @@ fn entries_run_out_while_nothing_comes() {
     }
     let bench = Bench::new();
     let _daemon = bench.run(&[]);
-    let flow = ["-s", "10.0.0.1", "-d", "10.0.0.2", "-p", "udp", "--sport", "1", "--dport", "2"];
+    let flow = [
+        "-s", "10.0.0.1", "-d", "10.0.0.2", "-p", "udp", "--sport", "1", "--dport", "2",
+    ];
     bench.asks(&[&["-I", "-t", "1"], &flow[..]].concat());
     assert_eq!(bench.asks(&["-C"]), "1\n");
     wait_until("the entry's end", || bench.asks(&["-C"]) == "0\n");

@@ -38,7 +38,13 @@ fn what_a_killed_daemon_left_is_taken_away() {
     daemon.child.wait().unwrap();
     assert!(fs::read_dir(&proc).is_err(), "nobody answers there");
     let second = bench.run(&["--proc", proc.to_str().unwrap()]);
-    assert!(second.log().contains("took away a mount that nobody served any more"), "{}", second.log());
+    assert!(
+        second
+            .log()
+            .contains("took away a mount that nobody served any more"),
+        "{}",
+        second.log()
+    );
     assert!(proc.join("net/nf_conntrack").exists());
     assert_eq!(second.stop().code(), Some(0));
     assert!(!is_mounted(&bench));
@@ -54,9 +60,19 @@ fn a_directory_that_is_in_use_full_or_missing_is_refused_in_words() {
     let asked = proc.to_str().unwrap().to_owned();
     let first = bench.run(&["--proc", &asked]);
     let other = bench.path("other.sock");
-    let (status, text) = bench.fails(&["--proc", &asked, "--control", other.to_str().unwrap(), "--state", ""]);
+    let (status, text) = bench.fails(&[
+        "--proc",
+        &asked,
+        "--control",
+        other.to_str().unwrap(),
+        "--state",
+        "",
+    ]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("the mount is busy: a file system of type fuse.ipct is there already"), "{text}");
+    assert!(
+        text.contains("the mount is busy: a file system of type fuse.ipct is there already"),
+        "{text}"
+    );
     assert!(!other.exists(), "what was made is taken away");
     assert_eq!(first.stop().code(), Some(0));
     fs::write(proc.join("file"), "mine").unwrap();
@@ -66,7 +82,10 @@ fn a_directory_that_is_in_use_full_or_missing_is_refused_in_words() {
     let nowhere = bench.path("nowhere");
     let (status, text) = bench.fails(&["--proc", nowhere.to_str().unwrap()]);
     assert_eq!(status, Some(1));
-    assert!(text.contains("there is no such directory; make it with mkdir -p"), "{text}");
+    assert!(
+        text.contains("there is no such directory; make it with mkdir -p"),
+        "{text}"
+    );
     let (status, text) = bench.fails(&["--proc", proc.join("file").to_str().unwrap()]);
     assert_eq!(status, Some(1));
     assert!(text.contains("it is no directory"), "{text}");
@@ -80,10 +99,19 @@ fn without_fuse_it_says_what_is_missing() {
     let bench = Bench::new();
     let run = bench.command(&["--proc", bench.path("proc").to_str().unwrap()]);
     let mut command = Command::new("unshare");
-    command.args(["-m", "sh", "-c", "mount -t tmpfs none /dev && exec \"$@\"", "sh"]);
+    command.args([
+        "-m",
+        "sh",
+        "-c",
+        "mount -t tmpfs none /dev && exec \"$@\"",
+        "sh",
+    ]);
     command.arg(run.get_program()).args(run.get_args());
     let output = command.output().unwrap();
     let text = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(1), "{text}");
-    assert!(text.contains("/dev/fuse: No such file or directory") && text.contains("modprobe fuse"), "{text}");
+    assert!(
+        text.contains("/dev/fuse: No such file or directory") && text.contains("modprobe fuse"),
+        "{text}"
+    );
 }

@@ -48,18 +48,28 @@ fn the_files_are_those_of_the_kernels_old_and_new_with_their_modes() {
         ("sys/net/ipv4/ip_conntrack_max", 0o644),
         ("sys/net/ipv4/netfilter/ip_conntrack_max", 0o644),
         ("sys/net/ipv4/netfilter/ip_conntrack_buckets", 0o444),
-        ("sys/net/ipv4/netfilter/ip_conntrack_tcp_timeout_established", 0o644),
+        (
+            "sys/net/ipv4/netfilter/ip_conntrack_tcp_timeout_established",
+            0o644,
+        ),
         ("sys/net/netfilter/nf_conntrack_buckets", 0o644),
         ("sys/net/netfilter/nf_conntrack_count", 0o444),
     ] {
         assert_eq!(mode(name), expected, "{name}");
         let kernels = Path::new("/proc").join(name);
         if let (Ok(kernels), true) = (fs::metadata(&kernels), !name.starts_with("sys")) {
-            assert_eq!(kernels.permissions().mode() & 0o7777, expected, "/proc/{name}");
+            assert_eq!(
+                kernels.permissions().mode() & 0o7777,
+                expected,
+                "/proc/{name}"
+            );
         }
     }
     // Every name of every knob, and six others.
-    let names: usize = ip_conntrack::Knob::ALL.iter().map(|knob| 1 + knob.info().old_names.len()).sum();
+    let names: usize = ip_conntrack::Knob::ALL
+        .iter()
+        .map(|knob| 1 + knob.info().old_names.len())
+        .sum();
     assert_eq!(files(&root).len(), names + 6);
     for file in files(&root) {
         fs::read_to_string(&file).unwrap();
@@ -79,12 +89,27 @@ fn listings_are_those_of_the_replay_and_tools_read_them() {
     let old = bench.path("proc/net/ip_conntrack");
     let text = fs::read_to_string(&today).unwrap();
     assert_eq!(text.lines().count(), 11);
-    assert!(text.lines().all(|line| line.starts_with("ipv4     2 ") || line.starts_with("ipv6     10 ")));
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with("ipv4     2 ") || line.starts_with("ipv6     10 "))
+    );
     let old_text = fs::read_to_string(&old).unwrap();
-    assert_eq!(old_text.lines().count(), text.lines().filter(|line| line.starts_with("ipv4")).count());
-    assert!(old_text.lines().all(|line| line.ends_with("secmark=0 use=1")));
+    assert_eq!(
+        old_text.lines().count(),
+        text.lines().filter(|line| line.starts_with("ipv4")).count()
+    );
+    assert!(
+        old_text
+            .lines()
+            .all(|line| line.ends_with("secmark=0 use=1"))
+    );
     let run = |script: &str| {
-        let output = Command::new("sh").args(["-c", script]).arg("sh").arg(&today).output().unwrap();
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .arg("sh")
+            .arg(&today)
+            .output()
+            .unwrap();
         assert!(output.status.success(), "{script}: {output:?}");
         String::from_utf8(output.stdout).unwrap().trim().to_owned()
     };
@@ -93,12 +118,23 @@ fn listings_are_those_of_the_replay_and_tools_read_them() {
     assert_eq!(run("tail -n 2 \"$1\" | wc -l"), "2");
     assert_eq!(run("head -n 3 \"$1\" | wc -l"), "3");
     assert_eq!(run("cat \"$1\" \"$1\" | wc -l"), "22");
-    let watched = run("TERM=dumb COLUMNS=300 LINES=40 timeout 2 watch -t -n 1 cat \"$1\" </dev/null || test $? = 124");
+    let watched = run(
+        "TERM=dumb COLUMNS=300 LINES=40 timeout 2 watch -t -n 1 cat \"$1\" </dev/null || test $? = 124",
+    );
     assert!(watched.contains("src=10.0.1.2"), "{watched}");
-    assert_eq!(fs::read_to_string(bench.path("proc/net/nf_conntrack_expect")).unwrap(), "");
+    assert_eq!(
+        fs::read_to_string(bench.path("proc/net/nf_conntrack_expect")).unwrap(),
+        ""
+    );
     let stat = fs::read_to_string(bench.path("proc/net/stat/nf_conntrack")).unwrap();
     assert_eq!(stat.lines().count(), 2);
-    assert!(stat.lines().nth(1).unwrap().starts_with("0000000b  00000000 "), "{stat}");
+    assert!(
+        stat.lines()
+            .nth(1)
+            .unwrap()
+            .starts_with("0000000b  00000000 "),
+        "{stat}"
+    );
 }
 
 #[test]
@@ -109,12 +145,31 @@ fn reads_go_on_where_the_last_ended_and_a_step_back_begins_anew() {
     let bench = Bench::new();
     let capture = bench.path("flows.pcap");
     write_flows(&capture, 5000);
-    let daemon = mounted(&bench, &["--replay", capture.to_str().unwrap(), "--speed", "max", "--workers", "3", "--sysctl", "nf_conntrack_udp_timeout=1000000"]);
+    let daemon = mounted(
+        &bench,
+        &[
+            "--replay",
+            capture.to_str().unwrap(),
+            "--speed",
+            "max",
+            "--workers",
+            "3",
+            "--sysctl",
+            "nf_conntrack_udp_timeout=1000000",
+        ],
+    );
     daemon.says("every packet was replayed");
     wait_until("all workers", || bench.asks(&["-C"]) == "5000\n");
     let path = bench.path("proc/net/nf_conntrack");
     let untimed = |text: &str| -> Vec<String> {
-        text.lines().map(|line| line.split_whitespace().skip(5).collect::<Vec<_>>().join(" ")).collect()
+        text.lines()
+            .map(|line| {
+                line.split_whitespace()
+                    .skip(5)
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            })
+            .collect()
     };
     let whole = untimed(&fs::read_to_string(&path).unwrap());
     assert_eq!(whole.len(), 5000);
@@ -146,12 +201,28 @@ fn a_listing_is_whole_while_the_table_changes() {
         return;
     }
     let bench = Bench::new();
-    let daemon = mounted(&bench, &["--replay", &web(), "--speed", "max", "--loop", "--workers", "2"]);
-    wait_until("entries", || bench.asks(&["-C"]).trim().parse::<u32>().unwrap() > 5);
+    let daemon = mounted(
+        &bench,
+        &[
+            "--replay",
+            &web(),
+            "--speed",
+            "max",
+            "--loop",
+            "--workers",
+            "2",
+        ],
+    );
+    wait_until("entries", || {
+        bench.asks(&["-C"]).trim().parse::<u32>().unwrap() > 5
+    });
     for _ in 0..200 {
         let text = fs::read_to_string(bench.path("proc/net/nf_conntrack")).unwrap();
         for line in text.lines() {
-            assert!(line.starts_with("ipv") && line.ends_with("use=2"), "{line:?}");
+            assert!(
+                line.starts_with("ipv") && line.ends_with("use=2"),
+                "{line:?}"
+            );
         }
     }
     drop(daemon);
@@ -199,18 +270,33 @@ fn knobs_are_written_as_linux_has_them_written() {
                 write(bytes).unwrap();
                 before = taken.to_owned();
             }
-            None => assert_eq!(write(bytes).unwrap_err().kind(), ErrorKind::InvalidInput, "{bytes:?}"),
+            None => assert_eq!(
+                write(bytes).unwrap_err().kind(),
+                ErrorKind::InvalidInput,
+                "{bytes:?}"
+            ),
         }
-        assert_eq!(fs::read_to_string(&ours).unwrap(), format!("{before}\n"), "{bytes:?}");
+        assert_eq!(
+            fs::read_to_string(&ours).unwrap(),
+            format!("{before}\n"),
+            "{bytes:?}"
+        );
     }
     // Behind the beginning, anything is taken and nothing done.
-    let file = OpenOptions::new().read(true).write(true).open(&ours).unwrap();
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(&ours)
+        .unwrap();
     assert_eq!(file.write_at(b"77\n", 1).unwrap(), 3);
     let mut two = [0; 2];
     assert_eq!(file.read_at(&mut two, 0).unwrap(), 2);
     assert_eq!(file.read_at(&mut two, 2).unwrap(), 0);
     assert_eq!(fs::read_to_string(&ours).unwrap(), format!("{before}\n"));
-    assert_eq!(bench.asks(&["sysctl", "-n", "nf_conntrack_udp_timeout"]), format!("{before}\n"));
+    assert_eq!(
+        bench.asks(&["sysctl", "-n", "nf_conntrack_udp_timeout"]),
+        format!("{before}\n")
+    );
     // The old name is the same knob.
     let old = bench.path("proc/sys/net/ipv4/netfilter/ip_conntrack_udp_timeout");
     fs::write(&old, "33\n").unwrap();
@@ -225,8 +311,16 @@ fn what_can_only_be_read_is_closed_to_root_too_and_nothing_else_can_be_changed()
     let bench = Bench::new();
     let _daemon = mounted(&bench, &[]);
     let root = bench.path("proc");
-    for name in ["sys/net/netfilter/nf_conntrack_count", "net/nf_conntrack", "net/stat/nf_conntrack", "sys/net/ipv4/netfilter/ip_conntrack_buckets"] {
-        let refused = OpenOptions::new().write(true).open(root.join(name)).unwrap_err();
+    for name in [
+        "sys/net/netfilter/nf_conntrack_count",
+        "net/nf_conntrack",
+        "net/stat/nf_conntrack",
+        "sys/net/ipv4/netfilter/ip_conntrack_buckets",
+    ] {
+        let refused = OpenOptions::new()
+            .write(true)
+            .open(root.join(name))
+            .unwrap_err();
         assert_eq!(refused.kind(), ErrorKind::PermissionDenied, "{name}");
     }
     let knob = root.join("sys/net/netfilter/nf_conntrack_acct");
@@ -234,7 +328,10 @@ fn what_can_only_be_read_is_closed_to_root_too_and_nothing_else_can_be_changed()
     assert!(fs::remove_file(&knob).is_err());
     assert!(fs::write(root.join("sys/net/netfilter/new"), "1").is_err());
     assert!(fs::create_dir(root.join("new")).is_err());
-    assert_eq!(fs::read_to_string(root.join("nothing")).unwrap_err().kind(), ErrorKind::NotFound);
+    assert_eq!(
+        fs::read_to_string(root.join("nothing")).unwrap_err().kind(),
+        ErrorKind::NotFound
+    );
 }
 
 #[test]
@@ -245,14 +342,32 @@ fn raising_the_limit_by_its_file_ends_the_drops() {
     let bench = Bench::new();
     let capture = bench.path("flows.pcap");
     write_flows(&capture, 2000);
-    let daemon = mounted(&bench, &[
-        "--replay", &web(), "--speed", "max", "--loop", "--sysctl", "ip_conntrack_max=1", "--sysctl", "nf_conntrack_checksum=0",
-    ]);
+    let daemon = mounted(
+        &bench,
+        &[
+            "--replay",
+            &web(),
+            "--speed",
+            "max",
+            "--loop",
+            "--sysctl",
+            "ip_conntrack_max=1",
+            "--sysctl",
+            "nf_conntrack_checksum=0",
+        ],
+    );
     daemon.says("ip_conntrack: table full, dropping packet.");
     let stat = bench.path("proc/net/stat/nf_conntrack");
     let drops = || {
         let text = fs::read_to_string(&stat).unwrap();
-        let line = text.lines().nth(1).unwrap().split_whitespace().nth(10).unwrap().to_owned();
+        let line = text
+            .lines()
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .nth(10)
+            .unwrap()
+            .to_owned();
         u32::from_str_radix(&line, 16).unwrap()
     };
     assert!(drops() > 0);

@@ -15,8 +15,13 @@ fn ask_as(bench: &Bench, group: &str, arguments: &[&str]) -> Output {
         fs::set_permissions(bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
     }
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", group, "--clear-groups"]).arg(program);
-    command.args(arguments).arg("--socket").arg(bench.path("control.sock"));
+    command
+        .args(["--reuid", "65534", "--regid", group, "--clear-groups"])
+        .arg(program);
+    command
+        .args(arguments)
+        .arg("--socket")
+        .arg(bench.path("control.sock"));
     command.output().unwrap()
 }
 
@@ -36,18 +41,31 @@ fn the_group_may_read_and_only_root_may_change() {
         &["-F"][..],
         &["-L", "-z"],
         &["-D", "-s", "10.0.1.2"],
-        &["-I", "-s", "1.1.1.1", "-d", "2.2.2.2", "-p", "udp", "--sport", "1", "--dport", "2", "-t", "9"],
+        &[
+            "-I", "-s", "1.1.1.1", "-d", "2.2.2.2", "-p", "udp", "--sport", "1", "--dport", "2",
+            "-t", "9",
+        ],
         &["sysctl", "nf_conntrack_max=1"],
     ] {
         let changes = ask_as(&bench, "12345", change);
         let text = String::from_utf8(changes.stderr).unwrap();
         assert_eq!(changes.status.code(), Some(1), "{change:?}: {text}");
-        assert!(text.contains("only root and the daemon's own user may change"), "{change:?}: {text}");
+        assert!(
+            text.contains("only root and the daemon's own user may change"),
+            "{change:?}: {text}"
+        );
     }
-    assert_eq!(bench.asks(&["sysctl", "-n", "nf_conntrack_max"]), "262144\n");
+    assert_eq!(
+        bench.asks(&["sysctl", "-n", "nf_conntrack_max"]),
+        "262144\n"
+    );
     let other = ask_as(&bench, "65534", &["-L"]);
     assert_eq!(other.status.code(), Some(1));
-    assert!(String::from_utf8(other.stderr).unwrap().contains("may not open"));
+    assert!(
+        String::from_utf8(other.stderr)
+            .unwrap()
+            .contains("may not open")
+    );
 }
 
 #[test]
@@ -60,8 +78,15 @@ fn a_daemon_without_root_serves_its_own_user() {
     let program = bench.path("ipct");
     fs::copy(env!("CARGO_BIN_EXE_ipct"), &program).unwrap();
     let mut command = Command::new("setpriv");
-    command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups"]).arg(&program).arg("run");
-    command.arg("--control").arg(bench.path("control.sock")).arg("--state").arg(bench.path("state"));
+    command
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .arg(&program)
+        .arg("run");
+    command
+        .arg("--control")
+        .arg(bench.path("control.sock"))
+        .arg("--state")
+        .arg(bench.path("state"));
     let daemon = bench.run_command(command);
     let set = ask_as(&bench, "65534", &["sysctl", "-n", "nf_conntrack_max=99"]);
     assert_eq!(set.stdout, b"99\n", "{set:?}");

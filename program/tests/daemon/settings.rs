@@ -53,7 +53,11 @@ fn every_mistake_is_told_with_file_line_key_value_and_what_would_do() {
 #[test]
 fn what_is_no_toml_is_told_with_its_line() {
     let bench = Bench::new();
-    for (wrong, place) in [("\n[run\n", "ipct.conf:2:"), ("[run]\nworkers = = 1\n", "ipct.conf:2:"), ("[run]\nworkers = 1\nworkers = 2\n", "ipct.conf:3:")] {
+    for (wrong, place) in [
+        ("\n[run\n", "ipct.conf:2:"),
+        ("[run]\nworkers = = 1\n", "ipct.conf:2:"),
+        ("[run]\nworkers = 1\nworkers = 2\n", "ipct.conf:3:"),
+    ] {
         fs::write(bench.path("ipct.conf"), wrong).unwrap();
         let (status, text) = bench.fails(&[]);
         assert_eq!(status, Some(2), "{wrong:?}");
@@ -61,7 +65,10 @@ fn what_is_no_toml_is_told_with_its_line() {
     }
     let (status, text) = bench.fails(&["--config", "/nowhere/ipct.conf"]);
     assert_eq!(status, Some(2));
-    assert!(text.contains("/nowhere/ipct.conf: the configuration cannot be read"), "{text}");
+    assert!(
+        text.contains("/nowhere/ipct.conf: the configuration cannot be read"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -70,12 +77,22 @@ fn thresholds_are_checked_together_whatever_their_order() {
     let two = "nf_conntrack_frag6_low_thresh = 6000000\nnf_conntrack_frag6_high_thresh = 7000000\n";
     fs::write(bench.path("ipct.conf"), format!("[sysctl]\n{two}")).unwrap();
     let daemon = bench.run(&[]);
-    assert_eq!(bench.asks(&["sysctl", "-n", "nf_conntrack_frag6_low_thresh"]), "6000000\n");
+    assert_eq!(
+        bench.asks(&["sysctl", "-n", "nf_conntrack_frag6_low_thresh"]),
+        "6000000\n"
+    );
     drop(daemon);
-    fs::write(bench.path("ipct.conf"), "[sysctl]\nnf_conntrack_frag6_low_thresh = 6000000\n").unwrap();
+    fs::write(
+        bench.path("ipct.conf"),
+        "[sysctl]\nnf_conntrack_frag6_low_thresh = 6000000\n",
+    )
+    .unwrap();
     let (status, text) = bench.fails(&[]);
     assert_eq!(status, Some(2));
-    assert!(text.contains("[sysctl]: nf_conntrack_frag6_low_thresh=6000000: accepts at most 4194304"), "{text}");
+    assert!(
+        text.contains("[sysctl]: nf_conntrack_frag6_low_thresh=6000000: accepts at most 4194304"),
+        "{text}"
+    );
 }
 
 #[test]
@@ -83,5 +100,8 @@ fn the_command_line_wins_over_the_file() {
     let bench = Bench::new();
     fs::write(bench.path("ipct.conf"), "[sysctl]\nnf_conntrack_max = 10\n").unwrap();
     let _daemon = bench.run(&["--sysctl", "ip_conntrack_max=20"]);
-    assert_eq!(bench.asks(&["sysctl", "nf_conntrack_max"]), "net.netfilter.nf_conntrack_max = 20\n");
+    assert_eq!(
+        bench.asks(&["sysctl", "nf_conntrack_max"]),
+        "net.netfilter.nf_conntrack_max = 20\n"
+    );
 }

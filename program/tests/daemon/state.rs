@@ -13,7 +13,7 @@ fn entries(bench: &Bench) -> (Vec<String>, Vec<i64>) {
         .lines()
         .map(|line| {
             let mut words: Vec<_> = line.split_whitespace().collect();
-            let timer = words.remove(4).parse().unwrap();
+            let timer: i64 = words.remove(4).parse().unwrap();
             words.retain(|word| !word.starts_with("delta-time="));
             (words.join(" "), timer)
         })
@@ -25,7 +25,16 @@ fn entries(bench: &Bench) -> (Vec<String>, Vec<i64>) {
 #[test]
 fn entries_come_back_with_what_was_left_of_their_time_to_any_number_of_workers() {
     let bench = Bench::new();
-    let daemon = bench.run(&["--replay", &web(), "--speed", "max", "--workers", "3", "--sysctl", "nf_conntrack_timestamp=1"]);
+    let daemon = bench.run(&[
+        "--replay",
+        &web(),
+        "--speed",
+        "max",
+        "--workers",
+        "3",
+        "--sysctl",
+        "nf_conntrack_timestamp=1",
+    ]);
     daemon.says("every packet was replayed");
     wait_until("all workers", || bench.asks(&["-C"]) == "11\n");
     bench.asks(&["-U", "-p", "icmp", "-m", "7"]);
@@ -34,14 +43,20 @@ fn entries_come_back_with_what_was_left_of_their_time_to_any_number_of_workers()
     std::thread::sleep(std::time::Duration::from_secs(3));
     for workers in ["1", "2"] {
         let daemon = bench.run(&["--workers", workers]);
-        assert!(daemon.log().contains("11 entries were taken back"), "{}", daemon.log());
+        assert!(
+            daemon.log().contains("11 entries were taken back"),
+            "{}",
+            daemon.log()
+        );
         let (after, left) = entries(&bench);
         assert_eq!(after, before);
         for (before, after) in times.iter().zip(left) {
             // No time went by between; a busy machine may need some.
-            assert!((0..3).contains(&(before - after)), "{before} became {after}");
+            assert!(
+                (0..3).contains(&(before - after)),
+                "{before} became {after}"
+            );
         }
-        daemon.child.id();
         // It is not saved again, so the second one has the same file.
         drop(daemon);
     }
@@ -80,7 +95,10 @@ fn a_full_disk_leaves_the_old_file_and_is_told() {
     let bench = Bench::new();
     let disk = bench.path("disk");
     fs::create_dir(&disk).unwrap();
-    let mount = Command::new("mount").args(["-t", "tmpfs", "-o", "size=64k", "none"]).arg(&disk).status();
+    let mount = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=64k", "none"])
+        .arg(&disk)
+        .status();
     assert!(mount.unwrap().success());
     let state = disk.join("state");
     let outcome = std::panic::catch_unwind(|| {
@@ -91,15 +109,31 @@ fn a_full_disk_leaves_the_old_file_and_is_told() {
         let before = fs::read(&state).unwrap();
         let capture = bench.path("flows.pcap");
         write_flows(&capture, 2000);
-        let daemon = bench.run(&[&arguments[..], &["--replay", capture.to_str().unwrap(), "--speed", "max"]].concat());
+        let daemon = bench.run(
+            &[
+                &arguments[..],
+                &["--replay", capture.to_str().unwrap(), "--speed", "max"],
+            ]
+            .concat(),
+        );
         daemon.says("every packet was replayed");
         daemon.signal("TERM");
         let mut daemon = daemon;
         assert_eq!(daemon.ends().code(), Some(1));
-        assert!(daemon.log().contains("the table cannot be saved: No space left on device"), "{}", daemon.log());
+        assert!(
+            daemon
+                .log()
+                .contains("the table cannot be saved: No space left on device"),
+            "{}",
+            daemon.log()
+        );
         assert!(daemon.log().contains(state.to_str().unwrap()));
         assert_eq!(fs::read(&state).unwrap(), before);
-        assert_eq!(fs::read_dir(&disk).unwrap().count(), 1, "nothing half written stays");
+        assert_eq!(
+            fs::read_dir(&disk).unwrap().count(),
+            1,
+            "nothing half written stays"
+        );
     });
     let umount = Command::new("umount").arg("-l").arg(&disk).status();
     assert!(umount.unwrap().success());

@@ -44,18 +44,29 @@ fn entries_are_made_found_changed_and_deleted_wherever_they_are() {
     let _daemon = bench.run(&["--workers", "4"]);
     for last in 1..=20 {
         let (source, port) = (format!("10.0.0.{last}"), last.to_string());
-        let flow = ["-s", &source, "-d", "10.9.9.9", "-p", "udp", "--sport", &port, "--dport", "53"];
+        let flow = [
+            "-s", &source, "-d", "10.9.9.9", "-p", "udp", "--sport", &port, "--dport", "53",
+        ];
         bench.asks(&[&["-I", "-t", "100"], &flow[..]].concat());
         let again = bench.ipct(&[&["-I", "-t", "100"], &flow[..]].concat());
         assert_eq!(again.status.code(), Some(1));
         bench.asks(&[&["-U", "-m", "7"], &flow[..]].concat());
-        assert!(bench.asks(&[&["-G"], &flow[..]].concat()).contains("mark=7"));
+        assert!(
+            bench
+                .asks(&[&["-G"], &flow[..]].concat())
+                .contains("mark=7")
+        );
     }
     assert_eq!(bench.asks(&["-L", "-m", "7"]).lines().count(), 20);
     bench.asks(&["-D", "-s", "10.0.0.3"]);
     assert_eq!(bench.asks(&["-C"]), "19\n");
-    let flow = ["-s", "10.0.0.3", "-d", "10.9.9.9", "-p", "udp", "--sport", "3", "--dport", "53"];
-    assert_eq!(bench.ipct(&[&["-G"], &flow[..]].concat()).status.code(), Some(1));
+    let flow = [
+        "-s", "10.0.0.3", "-d", "10.9.9.9", "-p", "udp", "--sport", "3", "--dport", "53",
+    ];
+    assert_eq!(
+        bench.ipct(&[&["-G"], &flow[..]].concat()).status.code(),
+        Some(1)
+    );
     bench.asks(&["-F"]);
     assert_eq!(bench.asks(&["-C"]), "0\n");
     assert_eq!(bench.asks(&["-S"]).lines().count(), 4);
@@ -69,20 +80,42 @@ fn an_entry_that_lives_is_listed_once_while_others_come_and_go() {
     let capture = capture.to_str().unwrap();
     // Nothing runs out, so every flow of the first round stays, while packets go on.
     let _daemon = bench.run(&[
-        "--replay", capture, "--speed", "max", "--loop", "--workers", "2", "--sysctl", "nf_conntrack_udp_timeout=100000",
+        "--replay",
+        capture,
+        "--speed",
+        "max",
+        "--loop",
+        "--workers",
+        "2",
+        "--sysctl",
+        "nf_conntrack_udp_timeout=100000",
     ]);
     wait_until("all flows", || bench.asks(&["-C"]) == "60000\n");
     for _ in 0..3 {
         let mut stream = bench.connect();
         let filter = Filter::default();
-        send(&mut stream, 1, Ask::List { list: List::Table, filter, zero: false });
+        send(
+            &mut stream,
+            1,
+            Ask::List {
+                list: List::Table,
+                filter,
+                zero: false,
+            },
+        );
         let mut ids = Vec::new();
-        let each = |message: &_| ids.push(Entry::read(message).unwrap().connection.id);
-        receive(&mut stream, each, |answer| matches!(answer, Answer::Done(0)));
+        receive(
+            &mut stream,
+            |message| ids.push(Entry::read(message).unwrap().connection.id),
+            |answer| matches!(answer, Answer::Done(0)),
+        );
         assert_eq!(ids.len(), 60_000);
         ids.sort_unstable();
         ids.dedup();
-        assert!(ids.len() > 59_990, "ids are hashes: very few may be the same");
+        assert!(
+            ids.len() > 59_990,
+            "ids are hashes: very few may be the same"
+        );
     }
 }
 
@@ -100,14 +133,21 @@ fn events_come_to_those_who_listen_and_who_is_too_slow_is_told() {
         .collect();
     std::fs::write(bench.path("load"), lines).unwrap();
     let load = bench.ipct(&["-R", bench.path("load").to_str().unwrap()]);
-    wait_until("the entries", || bench.asks(&["-C"]) == "2999\n" || !load.status.success());
+    wait_until("the entries", || {
+        bench.asks(&["-C"]) == "2999\n" || !load.status.success()
+    });
     // Nobody read until now: what is there comes, then that some were lost.
     let mut events = 0;
-    receive(&mut slow, |_| events += 1, |answer| *answer == Answer::Overrun);
+    receive(
+        &mut slow,
+        |_| events += 1,
+        |answer| *answer == Answer::Overrun,
+    );
     assert!(events > 100 && events < 2999, "{events}");
     // From then on it takes part again.
     bench.asks(&["-D", "-s", "10.0.0.1"]);
-    slow.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    slow.set_read_timeout(Some(Duration::from_secs(20)))
+        .unwrap();
     let ended = std::cell::Cell::new(false);
     send(&mut slow, 2, Ask::Stats);
     receive(

@@ -1,13 +1,14 @@
 //! A worker's part of the table, and who listens to it.
 
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
 use ip_conntrack::format::netlink::names::group;
 use ip_conntrack::format::netlink::own::Groups;
 use ip_conntrack::format::netlink::{
     Origin, group_of, put_event, put_expectation_end, put_expectation_new,
 };
-use ip_conntrack::{Conntrack, Expectation, Reason};
+use ip_conntrack::{Conntrack, Expectation, Reason, Time};
 use tracing::warn;
 
 use crate::daemon::events::Mailbox;
@@ -26,6 +27,8 @@ pub(crate) struct Shard {
     /// An event as a message.
     message: Vec<u8>,
     full: Often,
+    /// The log goes by the time of day, however fast a capture is replayed.
+    born: Instant,
     /// Packets that found the table full, as far as that was said.
     full_said: u64,
     /// Messages left out, as far as that was said.
@@ -39,6 +42,7 @@ impl Shard {
             listeners: Vec::new(),
             message: Vec::new(),
             full: Often::default(),
+            born: Instant::now(),
             full_said: 0,
             left_out_said: 0,
         }
@@ -118,7 +122,7 @@ impl Shard {
             return;
         }
         self.full_said = full;
-        if self.full.may_say(self.conntrack.now()) {
+        if self.full.may_say(Time::ZERO.plus(self.born.elapsed())) {
             let left_out = self.full.suppressed - self.left_out_said;
             if left_out > 0 {
                 self.left_out_said = self.full.suppressed;
