@@ -27,6 +27,8 @@ pub struct Circumstances {
     pub timeout: Option<fn(Knob) -> Option<u64>>,
     /// Entries that the memory allows.
     pub affordable: Option<u64>,
+    /// Whether the table is a daemon's, whose commands begin with `ipct`.
+    pub is_daemon: bool,
 }
 
 /// Something that could be done.
@@ -68,7 +70,25 @@ pub(crate) fn advise(
     advice.extend(trial.timeouts());
     advice.extend(by_class(finding.class, strays));
     advice.extend(raise(subject));
+    if subject.circumstances.is_daemon {
+        advice.iter_mut().for_each(for_daemon);
+    }
     advice
+}
+
+/// The same, for the table of a daemon.
+fn for_daemon(advice: &mut Advice) {
+    for command in &mut advice.commands {
+        let knob = command
+            .strip_prefix("sysctl -w net.netfilter.")
+            .map(|knob| format!("ipct sysctl {knob}"));
+        let entries = command
+            .strip_prefix("conntrack ")
+            .map(|rest| format!("ipct {rest}"));
+        if let Some(ours) = knob.or(entries) {
+            *command = ours;
+        }
+    }
 }
 
 /// The entries, to try things on.

@@ -22,6 +22,9 @@ pub(crate) enum Command {
     /// Say who fills a table, what it looks like, and what to do
     #[cfg(target_os = "linux")]
     Report(crate::report::Arguments),
+    /// Show who fills a table, live, in the terminal
+    #[cfg(target_os = "linux")]
+    Top(crate::top::Arguments),
     /// Say what limits this machine's memory allows, and the lines that set them
     #[cfg(target_os = "linux")]
     Size(crate::size::Arguments),

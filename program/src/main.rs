@@ -27,6 +27,8 @@ mod seed;
 mod size;
 #[cfg(target_os = "linux")]
 mod sysctl;
+#[cfg(target_os = "linux")]
+mod top;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         cli::Command::Replay(arguments) => ended(replay::run(&arguments)),
         #[cfg(target_os = "linux")]
         cli::Command::Report(arguments) => ended(report::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Top(arguments) => ended(top::run(&arguments)),
         #[cfg(target_os = "linux")]
         cli::Command::Size(arguments) => ended(size::run(&arguments)),
         #[cfg(target_os = "linux")]

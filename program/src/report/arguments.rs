@@ -1,6 +1,6 @@
 //! The command line of `ipct report`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
@@ -58,6 +58,26 @@ pub(crate) struct Arguments {
     /// Set a knob for the replay of a capture; may be repeated. `ipct replay --help` lists them
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     pub(super) sysctl: Vec<Setting>,
+}
+
+impl Arguments {
+    /// Those for one file.
+    pub(super) fn of_file(source: &Path, max: Option<u64>, lines: u16) -> Arguments {
+        Arguments {
+            sources: vec![source.to_owned()],
+            kernel: false,
+            ipct: false,
+            socket: PathBuf::new(),
+            watched: None,
+            at: At::Fullest,
+            json: false,
+            html: None,
+            top: Some(lines),
+            max,
+            buckets: None,
+            sysctl: Vec::new(),
+        }
+    }
 }
 
 /// A moment of a capture, for a report.

@@ -13,8 +13,10 @@ mod live;
 mod text;
 
 use std::io::{self, Write};
+use std::path::Path;
 
 pub(crate) use arguments::Arguments;
+pub(crate) use live::{Follower, Live};
 
 use input::Input;
 use ip_conntrack_analysis::Report;
@@ -74,4 +76,13 @@ fn make(arguments: &Arguments) -> Result<(Report, bool), String> {
             )),
         },
     }
+}
+
+/// The report on a capture or a listing, with so many lines in each list.
+///
+/// # Errors
+///
+/// It could not be read, in words.
+pub(crate) fn of_file(source: &Path, max: Option<u64>, lines: u16) -> Result<Report, String> {
+    make(&Arguments::of_file(source, max, lines)).map(|(report, _)| report)
 }
