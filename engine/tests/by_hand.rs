@@ -1,6 +1,8 @@
 //! Entries made and changed by hand: what `lab/tests/by_hand` cannot compare with Linux, because it differs there
 //! or needs a kernel of its own.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod support;
 
 use std::net::IpAddr;
@@ -232,7 +234,7 @@ fn counters_that_are_read_and_zeroed_begin_anew() {
     let mut told = Vec::new();
     ask(&mut conntrack, flow(1), START);
     conntrack.zero_from(0, 9, &Filter::default(), |connection| {
-        told.push(connection.counters)
+        told.push(connection.counters);
     });
     assert_eq!(told.len(), 1);
     assert_ne!(told[0], Some([Counters::default(); 2]));

@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Replay) -> io::Result<bool> {
     Ok(sound)
 }
 
-fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
+pub(crate) fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
     let mut config = default_config();
     knobs::set_all(&mut config, settings)?;
     Ok(config)
