@@ -161,11 +161,19 @@ fn host(rows: &Picked<'_>, side: Side, members: &[u32]) -> Option<HostCount> {
     })
 }
 
+/// Those with ports.
+const PROTOCOLS: [Protocol; 4] = [
+    Protocol::TCP,
+    Protocol::UDP,
+    Protocol::SCTP,
+    Protocol::UDPLITE,
+];
+
 fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec<PortCount> {
-    // Protocol 0 has no ports, so that 0 stands for none.
-    let key = |row: &View<'_>| match row.protocol.has_ports() {
-        true => u64::from(row.protocol.0) << 16 | u64::from(port(row)),
-        false => 0,
+    // Small numbers are counted without sorting. 0 stands for none: nothing uses it.
+    let key = |row: &View<'_>| match PROTOCOLS.iter().position(|known| *known == row.protocol) {
+        Some(place) => (place as u64) << 16 | u64::from(port(row)),
+        None => 0,
     };
     let with_ports = rows.iter().map(|row| key(&row)).filter(|key| *key != 0);
     let ranking = Ranking::of(with_ports.collect(), most);
