@@ -186,7 +186,7 @@ fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec
             let sources = members.iter().filter_map(|n| rows.nth(*n));
             let sources = sources.map(|row| row.key(Side::Source)).collect();
             PortCount {
-                protocol: Protocol((key >> 16) as u8),
+                protocol: PROTOCOLS[(key >> 16) as usize % PROTOCOLS.len()],
                 port: *key as u16,
                 flows: scaled(rows, *flows),
                 sources: Ranking::of(sources, 0).distinct,
