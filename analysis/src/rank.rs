@@ -17,41 +17,25 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    /// Counts the keys; `most` of the most frequent are kept. Time n log n, no memory but a few keys.
+    /// Counts the keys; `most` of the most frequent are kept. Time n log n, or n where all keys are small.
     pub(crate) fn of(mut keys: Vec<u64>, most: usize) -> Ranking {
-        keys.sort_unstable();
-        let mut heap = BinaryHeap::with_capacity(most + 1);
-        let (mut distinct, mut weighted, mut least) = (0, 0.0, 0);
-        for run in keys.chunk_by(|a, b| a == b) {
-            let count = run.len() as u64;
-            distinct += 1;
-            if count > 1 {
-                weighted += count as f64 * (count as f64).log2();
-            }
-            // Keys come in their order, so of equally frequent ones the first stay.
-            if heap.len() < most || count > least {
-                heap.push(Reverse((count, Reverse(run[0]))));
-                if heap.len() > most {
-                    heap.pop();
+        let mut counts = Counts::new(most);
+        match keys.iter().max() {
+            Some(greatest) if *greatest < SMALL as u64 => {
+                let mut by_key = vec![0_u64; *greatest as usize + 1];
+                for key in &keys {
+                    by_key[*key as usize] += 1;
                 }
-                least = heap.peek().map_or(0, |Reverse((count, _))| *count);
+                let counted = by_key.iter().enumerate().filter(|(_, count)| **count > 0);
+                counted.for_each(|(key, count)| counts.add(key as u64, *count));
+            }
+            _ => {
+                keys.sort_unstable();
+                let runs = keys.chunk_by(|a, b| a == b);
+                runs.for_each(|run| counts.add(run[0], run.len() as u64));
             }
         }
-        let top = heap.into_sorted_vec().into_iter();
-        let n = keys.len() as f64;
-        let entropy = if n > 0.0 {
-            n.log2() - weighted / n
-        } else {
-            0.0
-        };
-        Ranking {
-            top: top
-                .map(|Reverse((count, Reverse(key)))| (key, count))
-                .collect(),
-            total: keys.len() as u64,
-            distinct,
-            entropy: entropy.max(0.0),
-        }
+        counts.ranking()
     }
 
     /// The share of the most frequent key.
@@ -72,6 +56,66 @@ impl Ranking {
     }
 }
 
+/// Keys below are counted in an array, of 2 MiB at most.
+const SMALL: usize = 1 << 18;
+
+/// Counts of keys, as they come in the order of the keys.
+struct Counts {
+    heap: BinaryHeap<Reverse<(u64, Reverse<u64>)>>,
+    most: usize,
+    least: u64,
+    total: u64,
+    distinct: u64,
+    weighted: f64,
+}
+
+impl Counts {
+    fn new(most: usize) -> Counts {
+        Counts {
+            heap: BinaryHeap::with_capacity(most + 1),
+            most,
+            least: 0,
+            total: 0,
+            distinct: 0,
+            weighted: 0.0,
+        }
+    }
+
+    fn add(&mut self, key: u64, count: u64) {
+        self.total += count;
+        self.distinct += 1;
+        if count > 1 {
+            self.weighted += count as f64 * (count as f64).log2();
+        }
+        // Keys come in their order, so of equally frequent ones the first stay.
+        if self.heap.len() < self.most || count > self.least {
+            self.heap.push(Reverse((count, Reverse(key))));
+            if self.heap.len() > self.most {
+                self.heap.pop();
+            }
+            self.least = self.heap.peek().map_or(0, |Reverse((count, _))| *count);
+        }
+    }
+
+    fn ranking(self) -> Ranking {
+        let n = self.total as f64;
+        let entropy = if n > 0.0 {
+            n.log2() - self.weighted / n
+        } else {
+            0.0
+        };
+        let top = self.heap.into_sorted_vec().into_iter();
+        Ranking {
+            top: top
+                .map(|Reverse((count, Reverse(key)))| (key, count))
+                .collect(),
+            total: self.total,
+            distinct: self.distinct,
+            entropy: entropy.max(0.0),
+        }
+    }
+}
+
 pub(crate) fn share(part: u64, whole: u64) -> f64 {
     if whole == 0 {
         0.0
@@ -89,6 +133,15 @@ mod tests {
         let ranking = Ranking::of(vec![7, 3, 7, 9, 3, 7, 1], 3);
         assert_eq!(ranking.top, [(7, 3), (3, 2), (1, 1)]);
         assert_eq!((ranking.total, ranking.distinct), (7, 4));
+    }
+
+    #[test]
+    fn small_keys_and_great_ones_are_counted_alike() {
+        let small: Vec<u64> = (0..10_000).map(|n| n * n % 997).collect();
+        let great: Vec<u64> = small.iter().map(|key| key + (1 << 40)).collect();
+        let (small, mut great) = (Ranking::of(small, 7), Ranking::of(great, 7));
+        great.top.iter_mut().for_each(|(key, _)| *key -= 1 << 40);
+        assert_eq!(small, great);
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod listings;
 mod page;
 mod run;
 mod size;
+mod top;
 
 #[allow(dead_code, reason = "these tests use a part of it")]
 #[path = "../replay/build.rs"]
