@@ -10,6 +10,7 @@
 //! limits what can be read and which checksums can be verified.
 
 pub(crate) mod checksum;
+mod finish;
 pub(crate) mod gre;
 pub(crate) mod icmp;
 pub(crate) mod ip;
@@ -19,11 +20,12 @@ pub(crate) mod sctp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+pub use finish::finish_checksum;
 pub(crate) use ip::Fragment;
 pub use link::LinkType;
 pub(crate) use plain::Plain;
 
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::tuple::{Addresses, Protocol};
 use crate::verdict::Reason;
@@ -155,6 +157,28 @@ impl<'a> Packet<'a> {
     /// Whether this is one piece of a fragmented datagram.
     pub const fn is_fragment(&self) -> bool {
         self.is_fragment
+    }
+
+    /// The address that it comes from.
+    pub fn source(&self) -> IpAddr {
+        match self.addresses() {
+            Addresses::V4 { src, .. } => Ipv4Addr::from_bits(src).into(),
+            Addresses::V6 { src, .. } => Ipv6Addr::from_bits(src).into(),
+        }
+    }
+
+    /// The address that it goes to.
+    pub fn destination(&self) -> IpAddr {
+        match self.addresses() {
+            Addresses::V4 { dst, .. } => Ipv4Addr::from_bits(dst).into(),
+            Addresses::V6 { dst, .. } => Ipv6Addr::from_bits(dst).into(),
+        }
+    }
+
+    /// The identification of the datagram that this is a fragment of; with the addresses, and the protocol of
+    /// IPv4, it tells the fragments of one datagram from others.
+    pub fn datagram_id(&self) -> Option<u32> {
+        self.fragment().map(|fragment| fragment.id)
     }
 
     /// Whether it is IPv4.

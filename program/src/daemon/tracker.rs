@@ -11,6 +11,7 @@ use ip_conntrack::{
     Config, ConfigError, Knob, Limit, Refusal, Tuple,
 };
 
+use super::source::Counts;
 use super::worker::{Gone, Shard, Workers};
 use crate::counters;
 
@@ -124,6 +125,11 @@ impl Tracker {
     pub(crate) fn cpus(&self) -> Result<Vec<CpuStats>, Gone> {
         let entries = self.len()?;
         self.workers.ask_all(move |shard| counters::of_cpu(&shard.conntrack, entries))
+    }
+
+    /// What each worker has had to do, by name.
+    pub(crate) fn loads(&self) -> Result<Vec<Counts>, Gone> {
+        self.workers.ask_all(|shard| shard.load.named(shard.conntrack.now()))
     }
 
     /// All workers' counters together, by name.
