@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
 use super::settings::{Device, Mask, Number, Overrides, Queues, Speed};
 use crate::cli::{Setting, setting};
@@ -65,7 +66,7 @@ pub(crate) struct Run {
     control: Option<PathBuf>,
 
     /// The file in which the table outlives the daemon; '' for none
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     state: Option<PathBuf>,
 
     /// Mount the files of /proc on this empty directory
