@@ -11,6 +11,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use tun_rs::{DeviceBuilder, Layer, SyncDevice};
 
+/// Packets that wait in the kernel to be read; what comes beyond that is lost. The kernel's own 500 are fewer than
+/// one connection has under way.
+const PACKETS: u32 = 8192;
+
 /// A TUN device.
 pub struct Device(SyncDevice);
 
@@ -26,6 +30,9 @@ impl Device {
             io::Error::new(error.kind(), format!("TUN device {name}: {error}"))
         };
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
+        let builder = builder.with(|builder| {
+            builder.tx_queue_len(PACKETS);
+        });
         let device = builder.build_sync().map_err(named)?;
         device.set_nonblocking(true).map_err(named)?;
         Ok(Device(device))

@@ -98,7 +98,7 @@ impl Complaints {
         if begins {
             said.asked.take(&mut self.asked);
             warn!(
-                "ip_conntrack: {entries} entries here, of {} in all; new ones are asked for by {}",
+                "ip_conntrack: {entries} entries with this worker, at most {} in all; new ones are asked for by {}",
                 config.get(Knob::Max),
                 said.asked.describe()
             );
