@@ -25,7 +25,7 @@ use crate::proto::{self, Proto, Scene, Step};
 use crate::slab::NONE;
 use crate::table::{Extra, ReplyKey};
 use crate::time::Time;
-use crate::tuple::{Direction, Protocol, Zone, ZoneDirections, invert_parts};
+use crate::tuple::{Direction, Protocol, Tuple, Zone, ZoneDirections, invert_parts};
 use crate::verdict::{Action, Class, Reason, Verdict};
 
 /// Entries looked at, at most, to make room in a full table by collecting what ran out.
@@ -90,13 +90,18 @@ impl Conntrack {
     ) -> Result<Unconfirmed, Reason> {
         let mut entry = self.blank(probe, packet.protocol, now);
         let (timeout, changes) = self.begin_entry(&mut entry, packet, now)?;
-        Ok(Unconfirmed {
+        let mut unconfirmed = Unconfirmed {
             entry,
             probe: *probe,
             timeout,
             extra: self.split_zone(zone, packet)?,
             changes,
-        })
+        };
+        if !self.expects.is_empty() {
+            let tuple = Tuple::from_parts(packet.addresses(), packet.protocol, packet.parts()?);
+            self.fulfil(&tuple, zone, &mut unconfirmed);
+        }
+        Ok(unconfirmed)
     }
 
     /// Proposes a connection and confirms it: most entries are not carried about in between.
@@ -107,7 +112,7 @@ impl Conntrack {
         probe: &Probe,
         now: Time,
     ) -> Verdict {
-        if zone.applies != ZoneDirections::Both {
+        if zone.applies != ZoneDirections::Both || !self.expects.is_empty() {
             return match self.open(zone, packet, probe, now) {
                 Ok(unconfirmed) => self.confirm_at_once(unconfirmed, now),
                 Err(reason) => self.refuse(reason),

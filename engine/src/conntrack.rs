@@ -25,6 +25,8 @@ use crate::connection::Status;
 use crate::defrag::{self, Datagram, Defrag};
 use crate::entry::Entry;
 use crate::event::{Cause, Changes, Event, EventKind};
+use crate::expect::Store;
+use crate::expectation::ExpectEvent;
 use crate::hash::{Hasher, Probe};
 use crate::limit::{Limit, Share, part};
 use crate::look::Look;
@@ -72,6 +74,8 @@ pub struct Conntrack {
     pub(crate) now: Time,
     pub(crate) events: VecDeque<Event>,
     pub(crate) event_capacity: usize,
+    pub(crate) expects: Store,
+    pub(crate) expect_events: VecDeque<ExpectEvent>,
     defrag: Defrag,
     pub(crate) share: Share,
 }
@@ -115,6 +119,8 @@ impl Conntrack {
             now: Time::ZERO,
             events: VecDeque::new(),
             event_capacity: 0,
+            expects: Store::default(),
+            expect_events: VecDeque::new(),
             defrag: Defrag::default(),
             share: Share::of(limit),
         }
@@ -130,8 +136,9 @@ impl Conntrack {
         self.table.reserve_some();
         self.move_some();
         let no_more_entries = self.collect(EXPIRED_AT_ONCE);
+        let no_more_expected = self.expects.is_empty() || self.collect_expectations();
         self.share_places();
-        no_more_entries && no_more_fragments
+        no_more_entries && no_more_fragments && no_more_expected
     }
 
     /// Removes entries that ran out, looking at no more than `budget`. Returns whether that was enough.
@@ -154,7 +161,8 @@ impl Conntrack {
     /// When [`advance`](Conntrack::advance) should be called next; calling it earlier or more often
     /// is harmless.
     pub fn next_deadline(&self) -> Option<Time> {
-        let due = [self.table.next_due(), self.defrag.next_deadline()];
+        let expected = self.expects.first_due().map(|(deadline, _)| deadline);
+        let due = [self.table.next_due(), self.defrag.next_deadline(), expected];
         due.into_iter().flatten().min()
     }
 

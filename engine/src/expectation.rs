@@ -2,6 +2,7 @@
 
 use alloc::string::String;
 
+use crate::time::Time;
 use crate::tuple::{Tuple, Zone};
 
 /// Flags of an expectation, with the numbers that ctnetlink gives them.
@@ -43,6 +44,17 @@ pub struct Expectation {
     pub class: u32,
     /// The helper's name.
     pub helper: Option<String>,
+}
+
+/// What happened to an expectation.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ExpectEvent {
+    /// It was made; else it ended.
+    pub is_new: bool,
+    /// When.
+    pub time: Time,
+    /// The expectation as it was then.
+    pub expectation: Expectation,
 }
 
 /// Which expectation.

@@ -14,6 +14,7 @@ mod defrag;
 mod entry;
 mod event;
 mod evict;
+mod expect;
 mod expectation;
 mod family;
 pub mod format;
@@ -48,7 +49,7 @@ pub use connection::{
 };
 pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
-pub use expectation::{ExpectFlags, Expectation, NewExpectation, WhichExpectation};
+pub use expectation::{ExpectEvent, ExpectFlags, Expectation, NewExpectation, WhichExpectation};
 pub use limit::Limit;
 pub use packet::{LinkType, Packet, finish_checksum};
 pub use parts::TupleParts;

@@ -11,6 +11,12 @@ pub struct Stats {
     pub confirmed: u64,
     /// Entries made by hand; they are among those confirmed.
     pub insert: u64,
+    /// Expected connections that came.
+    pub expect_new: u64,
+    /// Expectations made.
+    pub expect_create: u64,
+    /// Expectations that ended, however they did.
+    pub expect_delete: u64,
     /// Entries that ran out.
     pub expired: u64,
     /// Entries evicted for newer ones.
@@ -38,6 +44,9 @@ impl Default for Stats {
             packets: 0,
             confirmed: 0,
             insert: 0,
+            expect_new: 0,
+            expect_create: 0,
+            expect_delete: 0,
             expired: 0,
             early_drop: 0,
             clash_resolve: 0,

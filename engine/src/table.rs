@@ -26,7 +26,7 @@ use crate::evict::{Hashed, Victim, Victims};
 use crate::hash::{Hasher, Key, Probe};
 use crate::index::{Full, Glance, Index};
 use crate::sizes::{self, ENTRIES_PER_BUCKET, MOVED_AT_ONCE};
-use crate::slab::Slab;
+use crate::slab::{NONE, Slab};
 use crate::time::Time;
 use crate::tuple::{Direction, Tuple, Zone};
 use crate::wheel::Wheel;
@@ -61,6 +61,8 @@ pub(crate) struct Extra {
     pub(crate) master: Option<Master>,
     /// How many that it expected are there.
     pub(crate) children: u32,
+    /// How many it still expects.
+    pub(crate) expects: u32,
 }
 
 /// The connection that expected another. It may have ended since.
@@ -77,6 +79,17 @@ pub(crate) struct Master {
 pub(crate) struct ReplyKey {
     pub(crate) key: Key,
     pub(crate) flipped: bool,
+}
+
+impl Master {
+    /// One of which only the tuple is known.
+    pub(crate) const fn away(tuple: Tuple) -> Master {
+        Master {
+            slot: NONE,
+            id: 0,
+            tuple,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -430,6 +443,11 @@ impl Table {
             return None;
         }
         self.extras.get(&slot)
+    }
+
+    /// Entries that have something in the extras.
+    pub(crate) fn with_extras(&self) -> impl Iterator<Item = u32> + '_ {
+        self.extras.keys().copied()
     }
 
     pub(crate) fn extra_mut(&mut self, slot: u32) -> &mut Extra {

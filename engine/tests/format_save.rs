@@ -31,16 +31,19 @@ fn a_connection_is_the_command_that_makes_it() {
 #[test]
 fn translated_addresses_are_written_as_what_translated_them() {
     let dnat = tcp(40020, 80, TcpState::SynSent).secs(118);
-    let dnat = dnat.answered_by("10.0.2.9", "10.0.1.2", (8080, 40020));
+    let mut dnat = dnat.answered_by("10.0.2.9", "10.0.1.2", (8080, 40020));
+    assert!(command(&dnat).contains(" -r 10.0.2.9 -q 10.0.1.2 -p tcp"));
+    dnat.status = dnat.status.with(Status::DST_NAT);
     let text = command(&dnat);
     assert!(text.contains(" -g 10.0.2.9 -q 10.0.1.2 -p tcp"), "{text}");
     assert!(
         text.contains("--reply-port-src 8080 --reply-port-dst 40020"),
         "{text}"
     );
-    let snat = udp(1, 2)
+    let mut snat = udp(1, 2)
         .secs(9)
         .answered_by("10.0.2.2", "10.0.2.1", (2, 1));
+    snat.status = snat.status.with(Status::SRC_NAT);
     assert!(command(&snat).contains(" -r 10.0.2.2 -n 10.0.2.1 "));
 }
 
@@ -105,6 +108,7 @@ fn zones_status_and_labels_are_written_where_there_are_any() {
 }
 
 /// An entry as it comes out of a message.
+#[allow(clippy::unwrap_used, reason = "only tests call it")]
 fn received(bytes: &[u8]) -> (Entry, u16) {
     let (message, _) = Message::first(bytes).unwrap().unwrap();
     (Entry::read(&message).unwrap(), message.kind)

@@ -101,7 +101,12 @@ fn differences_are_shown() -> Result<(), Failed> {
     let quoted = text.split('`').skip(1).step_by(2);
     let named = quoted.filter(|word| word.ends_with(".trace") || word.ends_with(".rs"));
     for name in named {
-        let places = ["", "lab", "lab/scripts/differences"];
+        let places = [
+            "",
+            "lab",
+            "lab/scripts/differences",
+            "program/tests/conntrack",
+        ];
         if !places
             .iter()
             .any(|place| project.join(place).join(name).is_file())

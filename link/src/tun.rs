@@ -26,9 +26,8 @@ impl Device {
     ///
     /// The caller may not, another program has it, or the kernel has no TUN. The text names the device.
     pub fn open(name: &str) -> io::Result<Device> {
-        let named = |error: io::Error| {
-            io::Error::new(error.kind(), format!("TUN device {name}: {error}"))
-        };
+        let named =
+            |error: io::Error| io::Error::new(error.kind(), format!("TUN device {name}: {error}"));
         let builder = DeviceBuilder::new().name(name).layer(Layer::L3);
         let builder = builder.with(|builder| {
             builder.tx_queue_len(PACKETS);
@@ -67,7 +66,10 @@ impl Device {
 }
 
 fn waits(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
 }
 
 impl AsFd for Device {

@@ -19,6 +19,15 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run captures through a fresh tracker on the capture's own clock, and print the table
     Replay(Replay),
+    /// Say who fills a table, what it looks like, and what to do
+    #[cfg(target_os = "linux")]
+    Report(crate::report::Arguments),
+    /// Show who fills a table, live, in the terminal
+    #[cfg(target_os = "linux")]
+    Top(crate::top::Arguments),
+    /// Say what limits this machine's memory allows, and the lines that set them
+    #[cfg(target_os = "linux")]
+    Size(crate::size::Arguments),
     /// Run the daemon: a tracker that stays, with a control socket
     #[cfg(target_os = "linux")]
     Run(crate::daemon::Run),
@@ -113,7 +122,7 @@ pub(crate) enum Moment {
     After(u64),
 }
 
-fn moment(text: &str) -> Result<Moment, String> {
+pub(crate) fn moment(text: &str) -> Result<Moment, String> {
     if text == "end" {
         return Ok(Moment::End);
     }

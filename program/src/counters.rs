@@ -1,26 +1,8 @@
-//! What a tracker counted, by the names under which it is shown.
+//! What a tracker counted beside what `conntrack -S` shows, by the names under which it is shown.
 
-use ip_conntrack::format::stats::CpuStats;
-use ip_conntrack::{Conntrack, Reason, Stats};
+use ip_conntrack::{Reason, Stats};
 
-/// The counters that `conntrack -S` has, too. `entries` is the whole table's.
-pub(crate) fn of_cpu(conntrack: &Conntrack, entries: u64) -> CpuStats {
-    let counted = conntrack.stats();
-    CpuStats {
-        entries,
-        invalid: counted.invalid(),
-        insert: counted.insert,
-        insert_failed: counted.insert_failed(),
-        drop: counted.drop(),
-        early_drop: counted.early_drop,
-        error: counted.error(),
-        clash_resolve: counted.clash_resolve,
-        chaintoolong: counted.reason(Reason::ChainTooLong),
-        ..CpuStats::default()
-    }
-}
-
-/// All others: totals, then how often each reason was given. `entries` is the number in the table.
+/// Totals, then how often each reason was given. `entries` is the number in the table.
 pub(crate) fn named(counted: &Stats, entries: u64) -> impl Iterator<Item = (&'static str, u64)> {
     let totals = [
         ("packets", counted.packets),

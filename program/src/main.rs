@@ -20,9 +20,15 @@ mod knobs;
 mod local_time;
 mod often;
 mod replay;
+#[cfg(target_os = "linux")]
+mod report;
 mod seed;
 #[cfg(target_os = "linux")]
+mod size;
+#[cfg(target_os = "linux")]
 mod sysctl;
+#[cfg(target_os = "linux")]
+mod top;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -38,7 +44,13 @@ fn main() -> ExitCode {
         }
     }
     match cli::Cli::parse().command {
-        cli::Command::Replay(arguments) => replay(&arguments),
+        cli::Command::Replay(arguments) => ended(replay::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Report(arguments) => ended(report::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Top(arguments) => ended(top::run(&arguments)),
+        #[cfg(target_os = "linux")]
+        cli::Command::Size(arguments) => ended(size::run(&arguments)),
         #[cfg(target_os = "linux")]
         cli::Command::Run(arguments) => daemon::run(&arguments),
         #[cfg(target_os = "linux")]
@@ -54,8 +66,9 @@ fn main() -> ExitCode {
     }
 }
 
-fn replay(arguments: &cli::Replay) -> ExitCode {
-    match replay::run(arguments) {
+/// What a verb's end means for the status.
+fn ended(ran: io::Result<bool>) -> ExitCode {
+    match ran {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,

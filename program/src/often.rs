@@ -49,6 +49,7 @@ impl Often {
 
     /// Whether the next message may be said in any case.
     pub(crate) fn is_over(&self, now: Time) -> bool {
-        self.since.is_none_or(|since| now.nanos_since(since) >= INTERVAL_NS)
+        self.since
+            .is_none_or(|since| now.nanos_since(since) >= INTERVAL_NS)
     }
 }

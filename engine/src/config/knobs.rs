@@ -88,7 +88,7 @@ knobs! {
     Checksum NETFILTER/"nf_conntrack_checksum", old old!("checksum"), 1, FLAG;
     /// The protocol whose INVALID packets are to be logged; 0 for none, 255 for all.
     LogInvalid NETFILTER/"nf_conntrack_log_invalid", old old!("log_invalid"), 0, (Unit::Choice, 0, 255);
-    /// The most expected connections, over all helpers. Kept for its name: there are no helpers yet.
+    /// The most expected connections, over all helpers.
     ExpectMax NETFILTER/"nf_conntrack_expect_max", 4096, (Unit::Count, 1, INT);
     /// Whether new connections count their packets and bytes.
     Acct NETFILTER/"nf_conntrack_acct", 0, FLAG;

@@ -94,16 +94,26 @@ fn zone(out: &mut Vec<u8>, connection: &Connection) {
 
 fn addresses(out: &mut Vec<u8>, connection: &Connection) {
     let (original, reply) = (&connection.original, &connection.reply);
+    // A reply tuple that is other may have been given by hand; then nothing is translated.
+    let is = |status| connection.status.has(status);
     let translated = |is_translated, yes, no| if is_translated { yes } else { no };
     let addresses = [
         (" -s ", original.src),
         (" -d ", original.dst),
         (
-            translated(reply.src != original.dst, " -g ", " -r "),
+            translated(
+                is(Status::DST_NAT) && reply.src != original.dst,
+                " -g ",
+                " -r ",
+            ),
             reply.src,
         ),
         (
-            translated(reply.dst != original.src, " -n ", " -q "),
+            translated(
+                is(Status::SRC_NAT) && reply.dst != original.src,
+                " -n ",
+                " -q ",
+            ),
             reply.dst,
         ),
     ];

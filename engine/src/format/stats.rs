@@ -7,6 +7,8 @@
 use alloc::vec::Vec;
 
 use super::put::Put;
+use crate::stats::Stats;
+use crate::verdict::Reason;
 
 /// The counters of one CPU, named as the tool names them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -39,6 +41,28 @@ pub struct CpuStats {
     pub expect_create: u64,
     /// Expectations removed.
     pub expect_delete: u64,
+}
+
+impl CpuStats {
+    /// What a tracker of so many entries counted.
+    pub fn of(stats: &Stats, entries: usize) -> CpuStats {
+        CpuStats {
+            entries: entries as u64,
+            found: 0,
+            invalid: stats.invalid(),
+            insert: stats.insert,
+            insert_failed: stats.insert_failed(),
+            drop: stats.drop(),
+            early_drop: stats.early_drop,
+            error: stats.error(),
+            search_restart: 0,
+            clash_resolve: stats.clash_resolve,
+            chaintoolong: stats.reason(Reason::ChainTooLong),
+            expect_new: stats.expect_new,
+            expect_create: stats.expect_create,
+            expect_delete: stats.expect_delete,
+        }
+    }
 }
 
 /// Appends a line of `conntrack -S`. Every pair is followed by a blank, the last one too.

@@ -178,25 +178,72 @@ impl Conntrack {
         }))
     }
 
+    /// As [`propose`](Conntrack::propose), of what is common to all entries only.
+    pub(crate) fn propose_bare(&self, change: &Change, now: Time) -> Result<Unconfirmed, Refusal> {
+        let (Some(original), Some(reply)) = (change.original, change.reply) else {
+            return Err(Refusal::Invalid);
+        };
+        let (original, reply) = (as_tracked(original)?, as_tracked(reply)?);
+        self.propose(&original, &reply, 0, change, now)
+    }
+
     /// Puts in what nobody has yet.
-    pub(crate) fn put_in(
-        &mut self,
-        unconfirmed: Unconfirmed,
-        now: Time,
-    ) -> Result<Handle, Refusal> {
+    fn put_in(&mut self, unconfirmed: Unconfirmed, now: Time) -> Result<Handle, Refusal> {
         let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
         let found = self.find_alive(now, |table| table.find_in(zone, &probe));
         if found.is_some() || self.reply_is_taken(&probe, unconfirmed.extra.as_deref()) {
             return Err(Refusal::Exists);
         }
-        if self.is_full() {
-            let victim = self.table.victim().ok_or(Refusal::Full)?;
-            self.remove(victim, Cause::EarlyDrop);
-        }
+        self.make_way()?;
         let verdict = self.insert(unconfirmed, now);
         let handle = verdict.connection.ok_or(Refusal::Full)?;
         self.stats.insert += 1;
         Ok(handle)
+    }
+
+    /// Sees that there is a place for one more.
+    fn make_way(&mut self) -> Result<(), Refusal> {
+        if self.is_full() {
+            let victim = self.table.victim().ok_or(Refusal::Full)?;
+            self.remove(victim, Cause::EarlyDrop);
+        }
+        Ok(())
+    }
+
+    /// Puts back an entry that has so many nanoseconds left. Nothing tells or counts that. Only another of the
+    /// same original tuple and zone is in its way: with zones of one direction, whether two entries
+    /// clash otherwise depends on which of them came first.
+    pub(crate) fn put_back(
+        &mut self,
+        unconfirmed: Unconfirmed,
+        left: u64,
+        start: Option<Time>,
+        now: Time,
+    ) -> Result<Handle, Refusal> {
+        let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
+        let found = self.find_alive(now, |table| table.find_in(zone, &probe));
+        let is_same =
+            |(slot, direction)| direction == Direction::Original && self.table.zone(slot) == zone;
+        if found.is_some_and(is_same) {
+            return Err(Refusal::Exists);
+        }
+        self.make_way()?;
+        let Unconfirmed {
+            mut entry,
+            probe,
+            extra,
+            ..
+        } = unconfirmed;
+        let longest = u64::from(LONGEST) * 1_000_000_000;
+        entry.deadline = now.plus(core::time::Duration::from_nanos(left.min(longest)));
+        entry.set(Status::CONFIRMED);
+        self.move_some();
+        let inserted = self
+            .table
+            .insert(&mut entry, &probe.key, probe.hash, extra, now);
+        let slot = inserted.map_err(|_| Refusal::Full)?;
+        self.table.slab.set_start(slot, start);
+        Ok(self.handle(slot))
     }
 }
 

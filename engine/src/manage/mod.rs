@@ -88,7 +88,7 @@ impl Conntrack {
         slots.map(|slot| self.table.slab[slot].deadline)
     }
 
-    fn is_alive(&self, slot: u32) -> bool {
+    pub(crate) fn is_alive(&self, slot: u32) -> bool {
         let entry = self.table.slab.get(slot);
         entry.is_some_and(|entry| entry.deadline > self.now)
     }
@@ -186,6 +186,7 @@ impl Conntrack {
             self.stats.events_lost += self.events.len().saturating_sub(capacity) as u64;
         }
         self.events.truncate(capacity);
+        self.expect_events.truncate(capacity);
     }
 
     /// The oldest event that was not read yet.

@@ -37,7 +37,11 @@ fn missing(ip: &[u8], len: usize) -> Option<(usize, u16)> {
     let sum = checksum::with_pseudo_header(packet.addresses(), packet.protocol, l4.bytes);
     // Taking out what is there is adding its complement.
     let sum = !checksum::fold(u64::from(sum) + u64::from(!there));
-    let sum = if sum == 0 && packet.protocol == Protocol::UDP { 0xffff } else { sum };
+    let sum = if sum == 0 && packet.protocol == Protocol::UDP {
+        0xffff
+    } else {
+        sum
+    };
     (!is_left_out).then_some((packet.l4_at as usize + place, sum))
 }
 
@@ -49,7 +53,9 @@ mod tests {
 
     fn udp(payload: &[u8]) -> Vec<u8> {
         let len = 28 + payload.len();
-        let mut packet = vec![0x45, 0, 0, len as u8, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2];
+        let mut packet = vec![
+            0x45, 0, 0, len as u8, 0, 0, 0, 0, 64, 17, 0, 0, 10, 0, 0, 1, 10, 0, 0, 2,
+        ];
         packet.extend([0x12, 0x34, 0, 53, 0, (8 + payload.len()) as u8, 0xbe, 0xef]);
         packet.extend(payload);
         packet

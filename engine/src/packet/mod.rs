@@ -25,9 +25,9 @@ pub(crate) use ip::Fragment;
 pub use link::LinkType;
 pub(crate) use plain::Plain;
 
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::IpAddr;
 
-use crate::tuple::{Addresses, Protocol};
+use crate::tuple::{Addresses, Protocol, Tuple};
 use crate::verdict::Reason;
 
 /// A run of bytes of which perhaps only the first part was captured.
@@ -159,20 +159,31 @@ impl<'a> Packet<'a> {
         self.is_fragment
     }
 
-    /// The address that it comes from.
-    pub fn source(&self) -> IpAddr {
-        match self.addresses() {
-            Addresses::V4 { src, .. } => Ipv4Addr::from_bits(src).into(),
-            Addresses::V6 { src, .. } => Ipv6Addr::from_bits(src).into(),
-        }
+    /// What the headers say of where it comes from and goes to, whatever tracking makes of it. Of a
+    /// fragment other than the first, and of a protocol that has none, both parts are 0. `None` if
+    /// there is no transport protocol, or its header is not there.
+    pub fn tuple(&self) -> Option<Tuple> {
+        let has_header = self.fragment().is_none_or(|fragment| fragment.offset == 0);
+        let parts = match (self.unusable, has_header) {
+            (Some(_), _) => return None,
+            (None, true) => self.parts().ok()?,
+            (None, false) => (0, 0),
+        };
+        Some(Tuple::from_parts(self.addresses(), self.protocol, parts))
     }
 
-    /// The address that it goes to.
-    pub fn destination(&self) -> IpAddr {
-        match self.addresses() {
-            Addresses::V4 { dst, .. } => Ipv4Addr::from_bits(dst).into(),
-            Addresses::V6 { dst, .. } => Ipv6Addr::from_bits(dst).into(),
+    /// The flags of a TCP header, from FIN in the lowest bit to CWR in the highest. `None` if there is
+    /// no such header.
+    pub fn tcp_flags(&self) -> Option<u8> {
+        let has_header = self.fragment().is_none_or(|fragment| fragment.offset == 0);
+        let is_tcp = self.protocol == Protocol::TCP && self.unusable.is_none();
+        if !(is_tcp && has_header) {
+            return None;
         }
+        self.l4()
+            .array::<1>(tcp::FLAGS_AT)
+            .ok()
+            .map(|[flags]| flags)
     }
 
     /// The identification of the datagram that this is a fragment of; with the addresses, and the protocol of

@@ -17,6 +17,9 @@ pub(crate) mod flag {
 
 const HEADER_MIN: usize = 20;
 
+/// Where in the header the flags stand.
+pub(crate) const FLAGS_AT: usize = 13;
+
 /// A TCP header.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Header<'a> {
@@ -53,7 +56,7 @@ impl<'a> Header<'a> {
         Ok(Header {
             seq: u32::from_be_bytes([fixed[4], fixed[5], fixed[6], fixed[7]]),
             ack: u32::from_be_bytes([fixed[8], fixed[9], fixed[10], fixed[11]]),
-            flags: fixed[13],
+            flags: fixed[FLAGS_AT],
             window: u16::from_be_bytes([fixed[14], fixed[15]]),
             payload_len: (segment.len - header_len) as u32,
             options: options.get(..header_len - HEADER_MIN).unwrap_or(options),

@@ -21,6 +21,22 @@ impl Gre {
         }
     }
 
+    /// As numbers that can be kept.
+    pub(super) const fn memory(&self) -> [u32; 2] {
+        [
+            self.timeout.cast_unsigned(),
+            self.stream_timeout.cast_unsigned(),
+        ]
+    }
+
+    pub(super) fn remembering(memory: [u32; 2]) -> Option<Gre> {
+        let [timeout, stream_timeout] = memory.map(u32::cast_signed);
+        (timeout.min(stream_timeout) >= -1).then_some(Gre {
+            timeout,
+            stream_timeout,
+        })
+    }
+
     pub(super) fn state(&self) -> State {
         State::Gre {
             timeout: self.timeout as u32,

@@ -8,6 +8,7 @@ mod by_hand;
 mod generic;
 mod gre;
 pub(crate) mod icmp;
+pub(crate) mod memory;
 mod sctp;
 mod tcp;
 mod udp;

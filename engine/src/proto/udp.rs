@@ -4,6 +4,8 @@
 //! the longer timeout and becomes ASSURED. A question with its answer does not. UDP-Lite knows no
 //! such clock: the first packet after a reply makes the stream.
 
+use core::time::Duration;
+
 use super::{Scene, Step, has_right_checksum};
 use crate::config::{Config, Knob};
 use crate::connection::Status;
@@ -27,6 +29,23 @@ impl Udp {
     pub(super) fn new(now: Time) -> Udp {
         Udp {
             stream_after: now.plus_secs(STREAM_AFTER),
+        }
+    }
+
+    /// As numbers that can be kept: nanoseconds until it is a stream, plus one; 0 if it is one.
+    pub(super) fn memory(&self, now: Time) -> [u32; 2] {
+        let left = match now > self.stream_after {
+            true => 0,
+            false => self.stream_after.nanos_since(now).saturating_add(1),
+        };
+        [(left >> 32) as u32, left as u32]
+    }
+
+    pub(super) fn remembering([high, low]: [u32; 2], now: Time) -> Udp {
+        let left = u64::from(high) << 32 | u64::from(low);
+        let left = left.checked_sub(1).map(Duration::from_nanos);
+        Udp {
+            stream_after: left.map_or(Time::ZERO, |left| now.plus(left)),
         }
     }
 

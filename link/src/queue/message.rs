@@ -22,7 +22,9 @@ const HEADERS: usize = 20;
 pub(super) enum Config {
     Bind,
     /// GSO packets come whole in any case.
-    Flags { fail_open: bool },
+    Flags {
+        fail_open: bool,
+    },
     Length(u32),
     /// Bytes of each packet.
     Copy(u32),
@@ -207,7 +209,10 @@ mod tests {
     fn a_packet_is_read_with_its_number_mark_and_full_length() {
         let mut bytes = packet_message(2);
         let packet = Packet::read(&mut bytes, 2).expect("a packet");
-        assert_eq!((packet.id, packet.mark, &*packet.bytes, packet.len), (9, 5, &b"packet"[..], 256));
+        assert_eq!(
+            (packet.id, packet.mark, &*packet.bytes, packet.len),
+            (9, 5, &b"packet"[..], 256)
+        );
         assert_eq!(packet.checksum, Checksum::Unfinished);
         assert!(Packet::read(&mut bytes, 3).is_none(), "another queue's");
     }

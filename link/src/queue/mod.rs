@@ -115,7 +115,9 @@ impl Queue {
         let mut out = Vec::new();
         for config in [
             Config::Bind,
-            Config::Flags { fail_open: options.fail_open },
+            Config::Flags {
+                fail_open: options.fail_open,
+            },
             Config::Length(options.length),
             // Packets come from here on.
             Config::Copy(copy),
@@ -151,7 +153,9 @@ impl Queue {
     /// The packets that were received last.
     pub fn packets(&mut self) -> impl Iterator<Item = Packet<'_>> {
         let number = self.verdicts.number;
-        self.datagrams.iter_mut().filter_map(move |datagram| Packet::read(datagram, number))
+        self.datagrams
+            .iter_mut()
+            .filter_map(move |datagram| Packet::read(datagram, number))
     }
 
     /// Where verdicts go.
@@ -164,16 +168,24 @@ impl Queue {
         let mut buffer = [0; 16 << 10];
         let len = self.counters.as_ref()?.read_at(&mut buffer, 0).ok()?;
         let text = std::str::from_utf8(buffer.get(..len)?).ok()?;
-        text.lines().find_map(|line| losses_of(line, self.verdicts.number))
+        text.lines()
+            .find_map(|line| losses_of(line, self.verdicts.number))
     }
 }
 
 /// A line of the kernel's: number, port, waiting, copy mode, copy range, queue full, buffer full, last id.
 fn losses_of(line: &str, queue: u16) -> Option<Losses> {
-    let numbers: Vec<u64> = line.split_whitespace().map_while(|word| word.parse().ok()).collect();
+    let numbers: Vec<u64> = line
+        .split_whitespace()
+        .map_while(|word| word.parse().ok())
+        .collect();
     match numbers[..] {
         [number, _, waiting, _, _, queue_full, buffer_full, ..] if number == u64::from(queue) => {
-            Some(Losses { waiting, queue_full, buffer_full })
+            Some(Losses {
+                waiting,
+                queue_full,
+                buffer_full,
+            })
         }
         _ => None,
     }
@@ -195,7 +207,9 @@ fn acknowledged(socket: &mut Socket) -> io::Result<()> {
 
 fn named(number: u16, error: &io::Error) -> io::Error {
     let hint = match error.raw_os_error() {
-        Some(libc::EPERM) => "; root or CAP_NET_ADMIN is needed, and another program must not have it",
+        Some(libc::EPERM) => {
+            "; root or CAP_NET_ADMIN is needed, and another program must not have it"
+        }
         Some(libc::EBUSY) => "; another program has it",
         _ => "",
     };
@@ -216,14 +230,21 @@ impl Verdicts {
     /// # Errors
     ///
     /// The system's. A packet that is not there any more, because its interface is gone for instance, is none.
-    pub fn send(&self, decided: &[Decided], nothing_older_waits: bool, buffer: &mut Vec<u8>) -> io::Result<()> {
+    pub fn send(
+        &self,
+        decided: &[Decided],
+        nothing_older_waits: bool,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<()> {
         buffer.clear();
         for same in decided.chunk_by(|a, b| (a.accept, a.mark) == (b.accept, b.mark)) {
             match same {
                 [.., last] if nothing_older_waits && same.len() > 1 => {
                     message::put_verdict(buffer, self.number, last, true);
                 }
-                _ => same.iter().for_each(|one| message::put_verdict(buffer, self.number, one, false)),
+                _ => same
+                    .iter()
+                    .for_each(|one| message::put_verdict(buffer, self.number, one, false)),
             }
         }
         if buffer.is_empty() {
@@ -243,8 +264,15 @@ mod tests {
     #[test]
     fn the_kernels_counters_are_read_by_their_places() {
         let line = "    3  12345     7 2   256     5    11      100  1";
-        let losses = Losses { waiting: 7, queue_full: 5, buffer_full: 11 };
+        let losses = Losses {
+            waiting: 7,
+            queue_full: 5,
+            buffer_full: 11,
+        };
         assert_eq!(losses_of(line, 3), Some(losses));
-        assert_eq!((losses_of(line, 4), losses_of("    3  12", 3)), (None, None));
+        assert_eq!(
+            (losses_of(line, 4), losses_of("    3  12", 3)),
+            (None, None)
+        );
     }
 }

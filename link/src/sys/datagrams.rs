@@ -45,7 +45,8 @@ impl Datagrams {
             [libc::sockaddr_nl; MOST],
         ) = unsafe { zeroed() };
         let places = self.bytes.chunks_exact_mut(self.size);
-        for (((place, head), part), name) in places.zip(&mut heads).zip(&mut parts).zip(&mut names) {
+        for (((place, head), part), name) in places.zip(&mut heads).zip(&mut parts).zip(&mut names)
+        {
             part.iov_base = place.as_mut_ptr().cast();
             part.iov_len = place.len();
             head.msg_hdr.msg_iov = part;
@@ -58,7 +59,13 @@ impl Datagrams {
         // names a place of `bytes` by its length, which nobody else uses while `self` is borrowed, and an address
         // of its own by its size. All of them live until the call returns, and no timeout is given.
         let got = unsafe {
-            libc::recvmmsg(fd, heads.as_mut_ptr(), count as u32, libc::MSG_DONTWAIT, ptr::null_mut())
+            libc::recvmmsg(
+                fd,
+                heads.as_mut_ptr(),
+                count as u32,
+                libc::MSG_DONTWAIT,
+                ptr::null_mut(),
+            )
         };
         let Ok(got) = usize::try_from(got) else {
             let error = io::Error::last_os_error();
@@ -70,7 +77,8 @@ impl Datagrams {
         for (head, name) in heads.iter().zip(&names).take(got) {
             let is_whole = head.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
             let is_good = is_whole && name.nl_pid == 0;
-            self.lens.push(if is_good { head.msg_len as usize } else { 0 });
+            self.lens
+                .push(if is_good { head.msg_len as usize } else { 0 });
         }
         Ok(got)
     }

@@ -31,6 +31,7 @@ mod request;
 mod say;
 mod seen;
 mod table;
+mod whole;
 
 use std::ffi::OsString;
 use std::io::Write;
@@ -40,6 +41,7 @@ use std::process::ExitCode;
 pub(crate) use options::{Whose, words};
 pub(crate) use say::{Failure, Voice};
 pub(crate) use table::{Outcome, Table};
+pub(crate) use whole::{DAEMONS, Whole};
 
 use change::Tables;
 use filter::Filter;

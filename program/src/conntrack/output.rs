@@ -27,6 +27,8 @@ pub(crate) struct Printer<'a> {
     output: Output,
     options: Options<'a>,
     table: TableName,
+    /// Whether a document was begun.
+    opened: bool,
     /// Entries printed.
     pub(crate) count: u64,
 }
@@ -50,6 +52,7 @@ impl<'a> Printer<'a> {
                 utc_offset,
             },
             table: order.table,
+            opened: false,
             count: 0,
         }
     }
@@ -107,7 +110,8 @@ impl<'a> Printer<'a> {
             }
             self.line.push(b'\n');
         }
-        if self.count == 0 && self.output.xml {
+        if self.output.xml && !self.opened {
+            self.opened = true;
             let mut header = Vec::new();
             match self.table {
                 TableName::Expect => expect::xml_header(&mut header),
@@ -127,7 +131,7 @@ impl<'a> Printer<'a> {
 
     /// Ends the document, if the form has an end and anything was printed.
     pub(crate) fn finish(&mut self) -> Result<(), Failure> {
-        if self.output.xml && self.count > 0 {
+        if self.opened {
             let mut footer = Vec::new();
             match self.table {
                 TableName::Expect => expect::xml_footer(&mut footer),

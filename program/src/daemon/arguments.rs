@@ -69,8 +69,8 @@ pub(crate) struct Run {
     #[arg(long, value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     state: Option<PathBuf>,
 
-    /// Mount the files of /proc on this empty directory
-    #[arg(long, value_name = "DIR")]
+    /// Mount the files of /proc on this empty directory; '' for nowhere
+    #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     proc: Option<PathBuf>,
 
     /// Set a knob, by its name today or of old; may be repeated

@@ -16,6 +16,7 @@ mod arguments;
 mod events;
 mod log;
 mod proc;
+mod saving;
 mod server;
 pub(crate) mod settings;
 mod source;
@@ -27,8 +28,8 @@ mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -37,6 +38,7 @@ use tracing::{debug, error, info, warn};
 
 pub(crate) use arguments::Run;
 use proc::Files;
+use saving::Saving;
 use server::Server;
 use settings::{Complaint, Settings, Takes};
 use state::Saver;
@@ -53,7 +55,9 @@ pub(crate) fn run(arguments: &Run) -> ExitCode {
     let settings = match settings::read(arguments.config.as_deref(), &arguments.overrides()) {
         Ok(settings) => settings,
         Err(complaints) => {
-            complaints.iter().for_each(|complaint| say(format_args!("{complaint}")));
+            complaints
+                .iter()
+                .for_each(|complaint| say(format_args!("{complaint}")));
             return ExitCode::from(2);
         }
     };
@@ -91,9 +95,16 @@ struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(arguments: &'a Run, settings: Settings, level: log::Level) -> Result<Daemon<'a>, String> {
+    fn start(
+        arguments: &'a Run,
+        settings: Settings,
+        level: log::Level,
+    ) -> Result<Daemon<'a>, String> {
         // From here on, a signal is for us to answer.
         let (signals, signal_handle) = catch_signals()?;
+        if let Some(path) = &settings.state.path {
+            state::check_place(path)?;
+        }
         let tracker = Arc::new(start::tracker(&settings)?);
         let saver = Arc::new(Saver::new(settings.state.path.clone()));
         let server = Server::open(&settings.control, Arc::clone(&tracker), Arc::clone(&saver));
@@ -126,7 +137,9 @@ impl<'a> Daemon<'a> {
     /// Looks after all threads until a signal says stop.
     fn mind(mut self) -> ExitCode {
         let mut watchdog = Watchdog::of_environment();
-        let tick = watchdog.every.map_or(TICK, |every| every.clamp(Duration::from_millis(10), 4 * TICK));
+        let tick = watchdog.every.map_or(TICK, |every| {
+            every.clamp(Duration::from_millis(10), 4 * TICK)
+        });
         systemd::ready();
         info!("ready: {}", self.settings.control.path.display());
         let mut told = Instant::now();
@@ -134,7 +147,14 @@ impl<'a> Daemon<'a> {
             match self.signals.recv_timeout(tick) {
                 Ok(SIGHUP) => self.reload(),
                 Ok(signal) => {
-                    info!("stops: {}", if signal == SIGTERM { "SIGTERM" } else { "SIGINT" });
+                    info!(
+                        "stops: {}",
+                        if signal == SIGTERM {
+                            "SIGTERM"
+                        } else {
+                            "SIGINT"
+                        }
+                    );
                     break true;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
@@ -163,11 +183,16 @@ impl<'a> Daemon<'a> {
     /// Reads the configuration again and takes over what can change.
     fn reload(&mut self) {
         systemd::reloading();
-        let read = settings::read(self.arguments.config.as_deref(), &self.arguments.overrides());
+        let read = settings::read(
+            self.arguments.config.as_deref(),
+            &self.arguments.overrides(),
+        );
         match read {
             Ok(settings) => self.take_over(settings),
             Err(complaints) => {
-                complaints.iter().for_each(|complaint: &Complaint| error!("{complaint}"));
+                complaints
+                    .iter()
+                    .for_each(|complaint: &Complaint| error!("{complaint}"));
                 error!("the configuration stays as it was");
             }
         }
@@ -185,7 +210,10 @@ impl<'a> Daemon<'a> {
         self.level.set(&settings.log);
         self.saving.every(settings.state.interval.secs());
         if let Err(error) = self.server.reload(&settings.control) {
-            error!("{}: the control socket: {error}", settings.control.path.display());
+            error!(
+                "{}: the control socket: {error}",
+                settings.control.path.display()
+            );
         }
         for setting in &settings.sysctl {
             match self.tracker.set_knob(&setting.name, &setting.value) {
@@ -195,11 +223,23 @@ impl<'a> Daemon<'a> {
             }
         }
         // What takes a restart is still as it was, and will be said again.
-        let Settings { control, state, log, sysctl, .. } = settings;
-        let (path, target, file) =
-            (self.settings.control.path.clone(), self.settings.log.target, self.settings.state.path.clone());
+        let Settings {
+            control,
+            state,
+            log,
+            sysctl,
+            ..
+        } = settings;
+        let (path, target, file) = (
+            self.settings.control.path.clone(),
+            self.settings.log.target,
+            self.settings.state.path.clone(),
+        );
         self.settings.control = settings::Control { path, ..control };
-        self.settings.state = settings::State { path: file, ..state };
+        self.settings.state = settings::State {
+            path: file,
+            ..state
+        };
         self.settings.log = settings::Log { target, ..log };
         self.settings.sysctl = sysctl;
         info!("the configuration was read again");
@@ -224,14 +264,23 @@ impl<'a> Daemon<'a> {
         }
         if let Ok(counters) = self.tracker.named_counters() {
             let counted = counters.iter().filter(|(_, count)| *count > 0);
-            let counted: Vec<_> = counted.map(|(name, count)| format!("{name}={count}")).collect();
+            let counted: Vec<_> = counted
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
             info!("{}", counted.join(" "));
         }
         for (worker, counts) in self.tracker.loads().unwrap_or_default().iter().enumerate() {
-            let counts: Vec<_> = counts.iter().map(|(name, count)| format!("{name}={count}")).collect();
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
             info!("worker {worker}: {}", counts.join(" "));
         }
-        if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -248,59 +297,9 @@ fn catch_signals() -> Result<(Receiver<i32>, Handle), String> {
             }
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(say)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(wait)
+        .map_err(say)?;
     Ok((receiver, handle))
-}
-
-/// The thread that saves the table now and then.
-struct Saving {
-    every: Sender<Duration>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Saving {
-    fn start(settings: &Settings, tracker: Arc<Tracker>, saver: Arc<Saver>) -> Saving {
-        let (every, told) = channel();
-        let first = interval(settings.state.interval.secs());
-        let thread = thread::Builder::new().name("saves".to_owned());
-        let thread = thread.spawn(move || save_often(&told, first, &tracker, &saver));
-        Saving {
-            every,
-            thread: thread.inspect_err(|error| error!("the table is saved at the end only: {error}")).ok(),
-        }
-    }
-
-    fn every(&self, secs: u64) {
-        let _ = self.every.send(interval(secs));
-    }
-
-    /// Ends it, after a save that is under way.
-    fn end(self) {
-        drop(self.every);
-        if let Some(thread) = self.thread {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// 0 is never.
-const fn interval(secs: u64) -> Duration {
-    match secs {
-        0 => Duration::from_secs(u32::MAX as u64),
-        secs => Duration::from_secs(secs),
-    }
-}
-
-fn save_often(told: &Receiver<Duration>, mut every: Duration, tracker: &Tracker, saver: &Saver) {
-    loop {
-        match told.recv_timeout(every) {
-            Ok(changed) => every = changed,
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) if saver.is_wanted() => match saver.save(tracker) {
-                Ok(()) => debug!("the table is saved"),
-                Err(error) => error!("{error}; the old file stays, and it is tried again"),
-            },
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use ip_conntrack::format::netlink::Message;
+use ip_conntrack::format::netlink::{Entry, Message};
 use ip_conntrack::{Conntrack, Dispatch, Knob, Limit};
 use ip_conntrack_link::{queue, tun};
 use tracing::{error, info, warn};
@@ -27,12 +27,15 @@ use crate::seed::random_seed;
 pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     let mut config = default_config();
     knobs::set_all(&mut config, &settings.sysctl).map_err(|error| error.to_string())?;
-    let count = settings.run.queue.map_or(settings.run.workers.get(), |queues| queues.numbers().len());
+    let count = settings
+        .run
+        .queue
+        .map_or(settings.run.workers.get(), |queues| queues.numbers().len());
     let max = u32::try_from(config.get(Knob::Max)).unwrap_or(0);
     let limit = Limit::new(max, count);
     let (seed, clock) = (random_seed(), Clock::start());
     let dispatch = Dispatch::new(seed, count);
-    let voice = Arc::new(Voice::default());
+    let voice = Arc::new(Voice::new());
     let sources = sources(settings, clock, &dispatch)?;
     let mut shards: Vec<_> = sources
         .into_iter()
@@ -75,7 +78,10 @@ fn sources(settings: &Settings, clock: Clock, dispatch: &Dispatch) -> Result<Sou
             path.display()
         ));
     }
-    let pace = Pace { speed: run.speed, repeat: run.repeat };
+    let pace = Pace {
+        speed: run.speed,
+        repeat: run.repeat,
+    };
     let replay = |shard| -> Result<Box<dyn Source>, String> {
         let replay = Replay::open(path, pace, clock, dispatch.clone(), shard);
         Ok(Box::new(replay.map_err(|error| error.to_string())?))
@@ -102,14 +108,20 @@ fn queues(
         fail_open: set.fail_open,
     };
     let said = |error: std::io::Error| error.to_string();
-    let queues = numbers.numbers().map(|number| queue::Queue::open(number, &options));
+    let queues = numbers
+        .numbers()
+        .map(|number| queue::Queue::open(number, &options));
     let queues = queues.collect::<Result<Vec<_>, _>>().map_err(said)?;
     let exchange = Arc::new(Exchange::new(&queues).map_err(said)?);
     info!(
         "tracks the packets of queues {} to {}; those for which there is no room {}",
         numbers.numbers().start(),
         numbers.numbers().end(),
-        if set.fail_open { "pass unseen" } else { "are dropped" }
+        if set.fail_open {
+            "pass unseen"
+        } else {
+            "are dropped"
+        }
     );
     let source = |(shard, queue)| -> Result<Box<dyn Source>, String> {
         let queue = Queue::new(queue, clock, dispatch.clone(), shard, &wanted, &exchange);
@@ -128,6 +140,10 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
             refused += 1;
         }
     });
+    // Children and their masters may have come in any order.
+    for (shard, _) in shards.iter_mut() {
+        shard.conntrack.reunite();
+    }
     let name = path.display();
     match restored.map_err(|error| error.to_string())? {
         Restored::Nothing => info!("{name}: no table was saved; it begins empty"),
@@ -145,7 +161,14 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
     Ok(())
 }
 
+/// Takes an entry back where its packets will come. => whether it is there now.
 fn restore_one(message: &Message<'_>, dispatch: &Dispatch, shards: &mut Shards) -> bool {
-    let _ = (message, dispatch, shards);
-    false
+    let Ok(entry) = Entry::read(message) else {
+        return false;
+    };
+    let home = dispatch.shard_of_tuple(&entry.connection.original);
+    shards.get_mut(home).is_some_and(|(shard, _)| {
+        let now = shard.conntrack.now();
+        shard.conntrack.restore(message, now).is_ok()
+    })
 }

@@ -23,8 +23,8 @@ use ip_conntrack_link::{Capture, Frame, Frames, MAX_BATCH, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};
 use crate::knobs;
-use crate::seed::random_seed;
 use crate::say;
+use crate::seed::random_seed;
 use batch::Batch;
 use notes::Notes;
 use printer::Printer;
@@ -60,7 +60,7 @@ pub(crate) fn run(arguments: &Replay) -> io::Result<bool> {
     Ok(sound)
 }
 
-fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
+pub(crate) fn configure(settings: &[Setting]) -> Result<Config, ip_conntrack::ConfigError> {
     let mut config = default_config();
     knobs::set_all(&mut config, settings)?;
     Ok(config)

@@ -2,6 +2,7 @@
 
 use std::io::{self, StdoutLock, Write};
 
+use ip_conntrack::format::stats::CpuStats;
 use ip_conntrack::format::{Options, json, line, stats, xml};
 use ip_conntrack::{Action, Class, Connection, Conntrack, Event, Kind, Reason, Verdict};
 
@@ -113,7 +114,7 @@ impl<'a> Printer<'a> {
     pub(super) fn stats(&mut self, conntrack: &Conntrack) -> io::Result<()> {
         let entries = conntrack.len() as u64;
         let out = &mut self.buffer;
-        stats::cpu(out, 0, &counters::of_cpu(conntrack, entries));
+        stats::cpu(out, 0, &CpuStats::of(conntrack.stats(), conntrack.len()));
         for (name, count) in counters::named(conntrack.stats(), entries) {
             writeln!(out, "{name}={count}")?;
         }

@@ -17,6 +17,7 @@ use ip_conntrack::{
     Changes, Config, Connection, Conntrack, Event, EventKind, LinkType, Packet, Time,
 };
 
+use crate::events::Listener;
 use crate::run::{IPCT, Said, ours, run, words};
 
 /// Answers to one request after the other.
@@ -173,16 +174,14 @@ fn events_of_a_daemon_are_subscribed_to_and_its_losses_are_made_good() {
         out
     }));
     let socket = daemon.path.to_str().unwrap();
-    let mut child = std::process::Command::new(IPCT)
+    let child = std::process::Command::new(IPCT)
         .args(["--socket", socket, "-E"])
         .stdout(std::process::Stdio::piped())
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     std::thread::sleep(std::time::Duration::from_millis(700));
-    crate::events::signal(&child, rustix::process::Signal::INT);
-    child.wait().unwrap();
-    let said = Said::of(&child.wait_with_output().unwrap());
+    let said = Listener::from(child).finish(rustix::process::Signal::INT);
     let tagged = |tag: &str| said.out.lines().filter(|line| line.contains(tag)).count();
     assert_eq!((tagged("[NEW]"), tagged("[SYNC]")), (2, 5), "{said:?}");
     assert!(

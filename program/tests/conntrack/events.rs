@@ -10,29 +10,51 @@ use crate::run::{IPCT, Said, THEIRS, ours, words};
 use crate::space::Space;
 use crate::traffic::Network;
 
+/// A program that listens to events, and is ended with the value: as long as anybody listens, the kernel tells
+/// events in all namespaces.
+pub(crate) struct Listener(Option<Child>);
+
+impl Listener {
+    pub(crate) fn signal(&self, signal: Signal) {
+        let child = self.0.as_ref().unwrap();
+        // `ip netns exec` has become the program.
+        kill_process(Pid::from_child(child), signal).unwrap();
+    }
+
+    /// Ends it as a user does, and takes what it said.
+    pub(crate) fn finish(mut self, with: Signal) -> Said {
+        self.signal(with);
+        Said::of(&self.0.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl From<Child> for Listener {
+    fn from(child: Child) -> Listener {
+        Listener(Some(child))
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
 /// Starts a program that listens, and waits until it does.
-pub(crate) fn listen(space: &Space, program: &str, line: &str) -> Child {
+pub(crate) fn listen(space: &Space, program: &str, line: &str) -> Listener {
     let sockets = || space.must("cat", &["/proc/net/netlink"]).lines().count();
     let before = sockets();
-    let child = space.start(program, &words(line));
+    let listener = Listener::from(space.start(program, &words(line)));
     let end = Instant::now() + Duration::from_secs(10);
     while sockets() == before {
         assert!(Instant::now() < end, "{program} {line} opens no socket");
         std::thread::sleep(Duration::from_millis(20));
     }
     std::thread::sleep(Duration::from_millis(100));
-    child
-}
-
-/// Sends a signal; `ip netns exec` has become the program.
-pub(crate) fn signal(child: &Child, signal: Signal) {
-    kill_process(Pid::from_child(child), signal).unwrap();
-}
-
-/// Ends a listener as a user does, and takes what it said.
-pub(crate) fn finish(child: Child, with: Signal) -> Said {
-    signal(&child, with);
-    Said::of(&child.wait_with_output().unwrap())
+    listener
 }
 
 const FORMS: &[&str] = &[
@@ -74,7 +96,7 @@ fn what_happens_to_real_traffic_is_told_as_the_tool_tells_it() {
     router.must("nft", &["flush", "ruleset"]);
     std::thread::sleep(Duration::from_millis(300));
     for (line, ours, theirs) in listeners {
-        let (ours, theirs) = (finish(ours, Signal::INT), finish(theirs, Signal::INT));
+        let (ours, theirs) = (ours.finish(Signal::INT), theirs.finish(Signal::INT));
         println!("{line}");
         // The tool does not know the kernel's stamp, and takes its own time.
         assert_same(&without_stamps(&ours.out), &without_stamps(&theirs.out));
@@ -132,7 +154,7 @@ fn changes_by_hand_are_told_with_the_port_of_who_asked() {
     }
     std::thread::sleep(Duration::from_millis(300));
     for (line, ours, theirs) in listeners {
-        let (ours, theirs) = (finish(ours, Signal::INT), finish(theirs, Signal::TERM));
+        let (ours, theirs) = (ours.finish(Signal::INT), theirs.finish(Signal::TERM));
         let plain = |text: &str| without_names(&without_stamps(text));
         assert_same(&plain(&ours.out), &plain(&theirs.out));
         assert_eq!(
@@ -158,7 +180,7 @@ fn the_program_that_asked_is_named_while_it_runs() {
     std::thread::sleep(Duration::from_millis(400));
     drop(input);
     loader.wait().unwrap();
-    let said = finish(listener, Signal::TERM);
+    let said = listener.finish(Signal::TERM);
     let port = format!("portid={} progname=conntrack", loader.id());
     assert!(said.out.contains(&port), "{port}: {}", said.out);
 }
@@ -169,7 +191,7 @@ fn a_buffer_of_the_wanted_size_is_set_and_told() {
     for bytes in ["100000", "1"] {
         let line = format!("-E -b {bytes}");
         let (ours, theirs) = (listen(&space, ours(), &line), listen(&space, THEIRS, &line));
-        let (ours, theirs) = (finish(ours, Signal::INT), finish(theirs, Signal::INT));
+        let (ours, theirs) = (ours.finish(Signal::INT), theirs.finish(Signal::INT));
         assert_eq!(ours, theirs);
         assert!(
             ours.err

@@ -1,8 +1,9 @@
 //! The kernel's table in every form, beside the installed tool.
 
 use crate::compare::{assert_same, assert_same_lines, at_once, without_sctp};
-use crate::run::{IPCT, THEIRS, ours, words};
+use crate::run::{IPCT, Said, THEIRS, ours, words};
 use crate::sctp;
+use crate::space::Space;
 use crate::traffic::Network;
 
 /// What follows `-L`. The tool takes every ICMP entry for translated, so a protocol is given with `-n` and its like.
@@ -116,4 +117,25 @@ fn one_entry_is_shown_as_the_tool_shows_it() {
     assert_same(&ours.out, &theirs.out);
     assert_eq!((ours.err, ours.status), (theirs.err, theirs.status));
     assert!(ours.out.contains("use=2"), "{}", ours.out);
+}
+
+#[test]
+fn times_are_those_of_the_readers_own_clock() {
+    let Some(space) = Space::new() else { return };
+    space.sysctl(&["net.netfilter.nf_conntrack_timestamp=1"]);
+    space.must(THEIRS, &words("-I -s 1.1.1.1 -d 2.2.2.2 -p 99 -t 500"));
+    let mut seen = Vec::new();
+    for zone in ["America/New_York", "Asia/Kolkata", "UTC"] {
+        let list = |program| {
+            let mut command = space.command(program, &["-L", "-o", "ktimestamp"]);
+            Said::of(&command.env("TZ", zone).output().unwrap()).out
+        };
+        let (ours, theirs) = at_once(|| list(ours()), || list(THEIRS));
+        assert_same(&ours, &theirs);
+        seen.push(ours);
+    }
+    // Without the package tzdata there are no zones.
+    if std::path::Path::new("/usr/share/zoneinfo/Asia/Kolkata").exists() {
+        assert_ne!(seen[0], seen[1]);
+    }
 }

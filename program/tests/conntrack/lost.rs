@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::process::Signal;
 
-use crate::events::{finish, listen, signal};
+use crate::events::listen;
 use crate::run::{IPCT, ours};
 use crate::space::Space;
 
@@ -15,7 +15,7 @@ const PORTS: std::ops::Range<u32> = 1000..4000;
 /// A listener with a small buffer that stands still while thousands of entries are made.
 fn overrun(space: &Space, program: &str, line: &str) -> crate::run::Said {
     let listener = listen(space, program, line);
-    signal(&listener, Signal::STOP);
+    listener.signal(Signal::STOP);
     let mut commands = String::new();
     for port in PORTS {
         let _ = writeln!(
@@ -24,9 +24,9 @@ fn overrun(space: &Space, program: &str, line: &str) -> crate::run::Said {
         );
     }
     assert_eq!(space.feed(ours(), &["-R", "-"], &commands).status, 0);
-    signal(&listener, Signal::CONT);
+    listener.signal(Signal::CONT);
     std::thread::sleep(Duration::from_secs(2));
-    finish(listener, Signal::INT)
+    listener.finish(Signal::INT)
 }
 
 fn ports(lines: &str, tag: &str) -> HashSet<u32> {

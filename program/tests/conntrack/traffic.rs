@@ -109,7 +109,7 @@ impl Network {
         }
         self.server.must("chmod", &["-R", "a+rX,go-w", &folder]);
         let nginx = format!(
-            "daemon off; pid {folder}/pid; error_log {folder}/errors; user root;\n\
+            "daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors; user root;\n\
              events {{}}\n\
              http {{ access_log off; server {{ listen 80; listen [::]:80; root {folder}/www; }} }}\n"
         );

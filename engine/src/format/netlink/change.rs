@@ -34,7 +34,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Change, Refusal> {
 }
 
 /// The tuple, of the family that the request is for.
-fn whole(parts: &TupleParts, family: Option<Family>) -> Result<Tuple, Refusal> {
+pub(super) fn whole(parts: &TupleParts, family: Option<Family>) -> Result<Tuple, Refusal> {
     let family = family.ok_or(Refusal::NotSupported)?;
     let tuple = parts.whole().ok_or(Refusal::Invalid)?;
     match Family::of(&tuple) == family {
@@ -55,7 +55,7 @@ fn read_values(
             entry::STATUS => change.status = status(&attribute),
             entry::PROTOINFO => change.state = read_state(attribute.nest())?,
             entry::HELP => {
-                change.helper = Some(name(&attribute).ok_or(Refusal::Invalid)?.to_owned())
+                change.helper = Some(name(&attribute).ok_or(Refusal::Invalid)?.to_owned());
             }
             entry::TIMEOUT => change.timeout = attribute.u32(),
             entry::MARK => mark = attribute.u32(),

@@ -113,7 +113,7 @@ fn end(body: &mut Body<'_>, connection: &Connection, cause: Cause) {
     protocol_state(body, &connection.state, false);
 }
 
-fn tuples(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn tuples(body: &mut Body<'_>, connection: &Connection) {
     let zone = connection.zone;
     let only = |applies| (zone.id != 0 && zone.applies == applies).then_some(zone.id);
     let (original, reply) = (&connection.original, &connection.reply);
@@ -135,7 +135,7 @@ fn timeout(body: &mut Body<'_>, secs: Option<u64>) {
     }
 }
 
-pub(super) fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
+fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
     match state {
         State::Tcp { state, sides } => body.nest(entry::PROTOINFO, |info| {
             info.nest(protoinfo::TCP, |tcp| {
@@ -161,7 +161,7 @@ pub(super) fn protocol_state(body: &mut Body<'_>, state: &State, whole: bool) {
     }
 }
 
-fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
+pub(super) fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
     let Some([original, reply]) = counters else {
         return;
     };
@@ -176,7 +176,7 @@ fn counters(body: &mut Body<'_>, counters: Option<[Counters; 2]>) {
     }
 }
 
-fn timestamp(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn timestamp(body: &mut Body<'_>, connection: &Connection) {
     let Some(start) = connection.start else {
         return;
     };
@@ -200,7 +200,7 @@ pub(super) fn helper(body: &mut Body<'_>, connection: &Connection) {
     }
 }
 
-fn master(body: &mut Body<'_>, connection: &Connection) {
+pub(super) fn master(body: &mut Body<'_>, connection: &Connection) {
     if let Some(master) = &connection.master {
         put(body, entry::TUPLE_MASTER, master, None);
     }

@@ -49,6 +49,9 @@
 //! with the number that [`errno`] gives a [`Refusal`](crate::Refusal). [`put_event`] writes what
 //! [`Conntrack::poll_event`](crate::Conntrack::poll_event) tells, for the subscribers of its [`group_of`].
 //!
+//! *Saved state*: [`Conntrack::save_from`](crate::Conntrack::save_from) writes entries with all that the
+//! tracker remembers of them, [`Conntrack::restore`](crate::Conntrack::restore) gives them back.
+//!
 //! *Our own*: what the kernel has in other places (multicast groups, sysctls) is in [`own`].
 //!
 //! *Invariants.* Any bytes can be read: what cannot be understood is a [`Malformed`] or a refusal. An attribute
@@ -68,6 +71,7 @@ pub mod own;
 mod present;
 mod read;
 mod request;
+mod state;
 mod stats;
 mod tuple;
 mod write;

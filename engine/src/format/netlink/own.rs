@@ -8,6 +8,7 @@
 //! | `KNOB_SET` | 2 | `NAME`, `VALUE` | acknowledgement, or an error in words |
 //! | `REASONS` | 3 | `DUMP` | a `REASONS` with `NAME` and `COUNT` for each reason |
 //! | `SAVE` | 4 | | acknowledgement, when the state is on the disk |
+//! | `STATE` | 5 | | no request: an entry in a file of saved state (`state.rs`) |
 //!
 //! Attributes: 1 `GROUPS` (u32, bit *n* - 1 is multicast group *n*), 2 `NAME` (text), 3 `VALUE` (i64), 4
 //! `COUNT` (u64).
@@ -38,6 +39,9 @@ pub const KNOB_SET: u16 = kind(2);
 pub const REASONS: u16 = kind(3);
 /// Saves the state.
 pub const SAVE: u16 = kind(4);
+
+/// An entry with all that belongs to it, in saved state.
+pub const STATE: u16 = kind(5);
 
 const GROUPS: u16 = 1;
 const NAME: u16 = 2;

@@ -104,6 +104,17 @@ impl Body<'_> {
         self.fixed(number, value);
     }
 
+    /// Numbers, one after the other; at most sixteen.
+    pub(super) fn numbers(&mut self, number: u16, values: &[u32]) {
+        let values = values.get(..16).unwrap_or(values);
+        let len = (4 + 4 * values.len()) as u16;
+        self.0.extend_from_slice(&len.to_ne_bytes());
+        self.0.extend_from_slice(&number.to_ne_bytes());
+        for value in values {
+            self.0.extend_from_slice(&value.to_be_bytes());
+        }
+    }
+
     /// Text, with the NUL that ends it.
     pub(super) fn text(&mut self, number: u16, text: &str) {
         let text = text.as_bytes();

@@ -6,6 +6,7 @@
 //! 8.5); a heartbeat on a path whose beginning was not seen teaches them.
 
 mod by_hand;
+mod memory;
 mod table;
 
 use super::{Scene, Step, verifies_checksum};

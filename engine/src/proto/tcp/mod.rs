@@ -16,6 +16,7 @@
 //! *Reopening.* A SYN to a connection that is over makes room for a new one of the same tuple.
 
 mod by_hand;
+mod memory;
 mod reset;
 mod table;
 mod window;

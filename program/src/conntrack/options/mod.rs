@@ -63,7 +63,7 @@ pub(crate) enum Whose {
 }
 
 /// Where the daemon listens if nothing else is said.
-const SOCKET: &str = "/run/ipct/control.sock";
+pub(crate) const SOCKET: &str = "/run/ipct/control.sock";
 
 /// A set of options.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -6,11 +6,12 @@
 //!
 //! *Small files* are made at a read from the beginning, and stay as they are until the next one.
 
-use ip_conntrack::format::{line, stats};
+use ip_conntrack::Conntrack;
+use ip_conntrack::format::{expect, line, stats};
 
 use super::tree::Content;
 use crate::daemon::tracker::{Tracker, Walk};
-use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
+use crate::daemon::worker::{EXPECTATIONS_AT_ONCE, Gone, SLOTS_AT_ONCE};
 
 /// An open file.
 pub(super) struct Open {
@@ -33,9 +34,17 @@ impl Open {
     }
 
     /// The bytes at `offset`, at most `size`; fewer only at the end of the file.
-    pub(super) fn read(&mut self, tracker: &Tracker, offset: u64, size: usize) -> Result<Vec<u8>, Gone> {
+    pub(super) fn read(
+        &mut self,
+        tracker: &Tracker,
+        offset: u64,
+        size: usize,
+    ) -> Result<Vec<u8>, Gone> {
         match self.content {
-            Content::OldEntries | Content::Entries => self.read_on(tracker, offset, size),
+            Content::OldEntries
+            | Content::Entries
+            | Content::OldExpectations
+            | Content::Expectations => self.read_on(tracker, offset, size),
             Content::Knob(_) if offset > 0 => Ok(Vec::new()),
             _ => self.read_small(tracker, offset, size),
         }
@@ -59,22 +68,18 @@ impl Open {
         let rest = self.buffer.split_off(size.min(self.buffer.len()));
         let read = std::mem::replace(&mut self.buffer, rest);
         self.position += read.len() as u64;
-        Ok(if self.position >= offset { read } else { Vec::new() })
+        Ok(if self.position >= offset {
+            read
+        } else {
+            Vec::new()
+        })
     }
 
     fn make_more(&mut self, tracker: &Tracker) -> Result<(), Gone> {
-        let is_old = self.content == Content::OldEntries;
+        let content = self.content;
         let mut out = std::mem::take(&mut self.buffer);
         let step = self.walk.step(tracker, move |shard, cursor| {
-            let conntrack = &shard.conntrack;
-            let next = conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
-                match is_old {
-                    // That file never had others.
-                    true if connection.original.is_ipv6() => {}
-                    true => line::ip_conntrack(&mut out, &connection),
-                    false => line::nf_conntrack(&mut out, &connection),
-                }
-            });
+            let next = append(&mut out, content, &shard.conntrack, cursor);
             (out, next)
         })?;
         self.buffer = step.unwrap_or_default();
@@ -86,7 +91,9 @@ impl Open {
             self.buffer.clear();
             self.make_small(tracker)?;
         }
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.buffer.get(offset..));
+        let rest = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.buffer.get(offset..));
         let rest = rest.unwrap_or_default();
         Ok(rest.get(..size).unwrap_or(rest).to_vec())
     }
@@ -98,8 +105,34 @@ impl Open {
             Content::Knob(knob) => {
                 self.buffer = format!("{}\n", tracker.knob(knob)?).into_bytes();
             }
-            Content::Expectations | Content::Directory | Content::Entries | Content::OldEntries => {}
+            _ => {}
         }
         Ok(())
+    }
+}
+
+/// Appends a step of a listing. => where to go on.
+fn append(out: &mut Vec<u8>, content: Content, conntrack: &Conntrack, cursor: u32) -> Option<u32> {
+    match content {
+        Content::OldEntries => conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
+            // That file never had others.
+            if !connection.original.is_ipv6() {
+                line::ip_conntrack(out, &connection);
+            }
+        }),
+        Content::Entries => conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
+            line::nf_conntrack(out, &connection);
+        }),
+        Content::OldExpectations => {
+            conntrack.expectations_from(cursor, EXPECTATIONS_AT_ONCE, |expectation| {
+                expect::ip_conntrack_expect(out, &expectation);
+            })
+        }
+        Content::Expectations => {
+            conntrack.expectations_from(cursor, EXPECTATIONS_AT_ONCE, |expectation| {
+                expect::nf_conntrack_expect(out, &expectation, None);
+            })
+        }
+        _ => None,
     }
 }

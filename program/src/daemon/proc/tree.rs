@@ -11,7 +11,9 @@ pub(super) enum Content {
     OldEntries,
     /// The table, as `net/nf_conntrack` shows it.
     Entries,
-    /// Expectations.
+    /// Expectations, as `net/ip_conntrack_expect` shows them.
+    OldExpectations,
+    /// Expectations, as `net/nf_conntrack_expect` shows them.
     Expectations,
     /// Counters, as `net/stat/ip_conntrack` shows them.
     OldCounters,
@@ -51,7 +53,7 @@ impl Tree {
         for (path, content, mode) in [
             ("net/ip_conntrack", Content::OldEntries, 0o440),
             ("net/nf_conntrack", Content::Entries, 0o440),
-            ("net/ip_conntrack_expect", Content::Expectations, 0o440),
+            ("net/ip_conntrack_expect", Content::OldExpectations, 0o440),
             ("net/nf_conntrack_expect", Content::Expectations, 0o440),
             ("net/stat/ip_conntrack", Content::OldCounters, 0o444),
             ("net/stat/nf_conntrack", Content::Counters, 0o444),
@@ -63,7 +65,11 @@ impl Tree {
             let name = format!("sys/{}/{}", info.path, info.name);
             tree.add(&name, Content::Knob(*knob), mode_of(*knob, info.name));
             for old in info.old_names {
-                tree.add(&format!("sys/{old}"), Content::Knob(*knob), mode_of(*knob, old));
+                tree.add(
+                    &format!("sys/{old}"),
+                    Content::Knob(*knob),
+                    mode_of(*knob, old),
+                );
             }
         }
         tree
@@ -108,7 +114,9 @@ impl Tree {
 
     /// A file of a directory, by name.
     pub(super) fn find(&self, directory: usize, name: &str) -> Option<usize> {
-        self.files(directory).find(|(_, node)| node.name == name).map(|(number, _)| number)
+        self.files(directory)
+            .find(|(_, node)| node.name == name)
+            .map(|(number, _)| number)
     }
 
     /// The files of a directory.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use ip_conntrack::format::netlink::names::flag;
 use ip_conntrack::format::netlink::{
-    Ask, List, Message, Origin, Request, TableStats, config_errno, errno, number, own, put_ack, put_done,
-    put_entry, put_error, put_expectation_stats, put_stats,
+    Ask, List, Message, Origin, Request, TableStats, config_errno, errno, number, own, put_ack,
+    put_done, put_entry, put_error, put_expectation_stats, put_stats,
 };
 use ip_conntrack::{Change, Filter, Knob, Refusal, Which};
 
@@ -21,7 +21,7 @@ use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 const EIO: i32 = 5;
 
 /// Why a request is refused: an error number, and words where that does not say it all.
-struct No(i32, Option<String>);
+pub(super) struct No(i32, Option<String>);
 
 impl From<Failure> for No {
     fn from(failure: Failure) -> No {
@@ -45,7 +45,7 @@ impl From<Gone> for No {
 }
 
 /// How an answer ends if all is well.
-enum End {
+pub(super) enum End {
     /// With an acknowledgement, if one is wanted.
     Ack,
     /// With the end of several messages.
@@ -82,11 +82,16 @@ impl Client<'_> {
         }
         let origin = request.origin;
         Ok(match request.ask {
-            Ask::List { list: List::Table, filter, zero } => {
+            Ask::List {
+                list: List::Table,
+                filter,
+                zero,
+            } => {
                 return self.list(origin, filter, zero);
             }
             // An entry is in the table or it is not; there is no time between.
-            Ask::List { .. } | Ask::ListExpectations(_) => Ok(End::Done),
+            Ask::List { .. } => Ok(End::Done),
+            Ask::ListExpectations(family) => return self.list_expectations(origin, family),
             Ask::Own(own::Ask::Subscribe(groups)) => {
                 self.listen(groups)?.map(|()| End::Ack).map_err(No::from)
             }
@@ -99,9 +104,11 @@ impl Client<'_> {
         let tracker = &self.shared.tracker;
         match ask {
             Ask::Get { which, zero } => self.get(origin, which, zero),
-            Ask::New { change, create, exclusive } => {
-                self.change(message, change, create, exclusive)
-            }
+            Ask::New {
+                change,
+                create,
+                exclusive,
+            } => self.change(message, change, create, exclusive),
             Ask::Delete(which) => self.delete(message, which),
             Ask::Flush(filter) => self.flush(message, filter),
             Ask::Stats => {
@@ -124,13 +131,25 @@ impl Client<'_> {
                 }
                 Ok(End::Done)
             }
+            Ask::GetExpectation(which) => self.get_expectation(origin, which),
+            Ask::NewExpectation {
+                new,
+                create,
+                exclusive,
+            } => self.new_expectation(message, new, create, exclusive),
+            Ask::DeleteExpectation(which) => self.delete_expectation(message, which),
+            Ask::FlushExpectations(helper) => self.flush_expectations(message, helper),
             Ask::Own(ask) => self.own(origin, &ask),
             _ => Err(Refusal::NotSupported.into()),
         }
     }
 
     fn list(&mut self, origin: Origin, filter: Filter, zero: bool) -> io::Result<Result<End, No>> {
-        let filtered = if filter.is_empty() { 0 } else { flag::DUMP_FILTERED };
+        let filtered = if filter.is_empty() {
+            0
+        } else {
+            flag::DUMP_FILTERED
+        };
         let flags = flag::MULTI | filtered;
         let filter = Arc::new(filter);
         let mut walk = Walk::default();
@@ -160,10 +179,13 @@ impl Client<'_> {
     }
 
     fn get(&mut self, origin: Origin, which: Which, zero: bool) -> Result<End, No> {
-        let found = self.shared.tracker.with(&which.tuple, move |shard| match zero {
-            true => shard.conntrack.zero(&which),
-            false => shard.conntrack.answer(&which),
-        })?;
+        let found = self
+            .shared
+            .tracker
+            .with(&which.tuple, move |shard| match zero {
+                true => shard.conntrack.zero(&which),
+                false => shard.conntrack.answer(&which),
+            })?;
         put_entry(&mut self.out, origin, flag::MULTI, &found);
         Ok(End::Ack)
     }
@@ -210,7 +232,10 @@ impl Client<'_> {
         let found = self.shared.tracker.with(&tuple, move |shard| {
             let now = shard.conntrack.now();
             if create && exclusive {
-                let which = Which { zone: updated.zone, ..Which::original(tuple) };
+                let which = Which {
+                    zone: updated.zone,
+                    ..Which::original(tuple)
+                };
                 return shard.conntrack.find_entry(&which).and(Err(Refusal::Exists));
             }
             shard.conntrack.update(&updated, now)?;
@@ -237,7 +262,11 @@ impl Client<'_> {
         match ask {
             own::Ask::Knob(name) => {
                 let knob = Knob::by_name(name).ok_or(Refusal::NotFound)?;
-                own::Told::Knob(knob.info().name, tracker.knob(knob)?).write(&mut self.out, origin, 0);
+                own::Told::Knob(knob.info().name, tracker.knob(knob)?).write(
+                    &mut self.out,
+                    origin,
+                    0,
+                );
                 Ok(End::Ack)
             }
             own::Ask::Knobs => {
@@ -266,9 +295,10 @@ impl Client<'_> {
             }
             own::Ask::Save => match self.shared.saver.save(tracker) {
                 Ok(()) => Ok(End::Ack),
-                Err(error) => {
-                    Err(No(error.raw_os_error().unwrap_or(EIO), Some(error.to_string())))
-                }
+                Err(error) => Err(No(
+                    error.raw_os_error().unwrap_or(EIO),
+                    Some(error.to_string()),
+                )),
             },
             _ => Err(Refusal::NotSupported.into()),
         }

@@ -31,8 +31,17 @@ impl Place {
     pub(super) fn take(control: &Control) -> io::Result<(Place, UnixListener)> {
         let path = control.path.clone();
         let say = |what: &str, error: &io::Error| {
-            let text = format!("{}: the control socket cannot be {what}: {error}", path.display());
-            io::Error::new(error.kind(), text)
+            let text = format!(
+                "{}: the control socket cannot be {what}: {error}",
+                path.display()
+            );
+            let mend = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "; make its directory with mkdir -p, or set control.path"
+                }
+                _ => "",
+            };
+            io::Error::new(error.kind(), format!("{text}{mend}"))
         };
         let lock = lock(&beside(&path, ".lock")).map_err(|error| say("made", &error))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -46,8 +55,13 @@ impl Place {
         let _ = fs::remove_file(&draft);
         let listener = UnixListener::bind(&draft).map_err(|error| say("made", &error))?;
         listener.set_nonblocking(true)?;
-        let place = Place { path: path.clone(), _lock: lock };
-        place.give_file(&draft, control).map_err(|error| say("given to its owner", &error))?;
+        let place = Place {
+            path: path.clone(),
+            _lock: lock,
+        };
+        place
+            .give_file(&draft, control)
+            .map_err(|error| say("given to its owner", &error))?;
         fs::rename(&draft, &path).map_err(|error| say("put in its place", &error))?;
         Ok((place, listener))
     }
@@ -74,13 +88,17 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        let _ = fs::remove_file(beside(&self.path, ".lock"));
     }
 }
 
 fn lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o600).open(path)
+    options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

@@ -9,8 +9,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::values::{Device, Mask, Number, Queues, Speed};
 use super::{KEYS, SECTIONS, Settings};
-use crate::daemon::source::marking::Marking;
 use crate::cli::Setting;
+use crate::daemon::source::marking::Marking;
 use crate::knobs;
 
 /// Files that are longer are not read.
@@ -60,7 +60,10 @@ impl Overrides {
             }
         }
         put(&mut settings.queue.mark_mask, self.mark_mask.as_ref());
-        put(&mut settings.queue.connmark_mask, self.connmark_mask.as_ref());
+        put(
+            &mut settings.queue.connmark_mask,
+            self.connmark_mask.as_ref(),
+        );
         settings.run.drop_invalid |= self.drop_invalid;
         settings.queue.fail_open |= self.fail_open;
         settings.run.repeat |= self.repeat;
@@ -152,7 +155,12 @@ impl Reading {
         // What comes after a mistake in the form may be read wrongly.
         if self.complaints.is_empty() {
             for (section, value) in table.get_ref().iter() {
-                self.take_section(settings, section.get_ref(), &section.span(), value.get_ref());
+                self.take_section(
+                    settings,
+                    section.get_ref(),
+                    &section.span(),
+                    value.get_ref(),
+                );
             }
             self.complaints.sort_by_key(|complaint| complaint.line);
         }
@@ -167,7 +175,10 @@ impl Reading {
     ) {
         let known = SECTIONS.iter().any(|(name, _)| *name == section);
         let Some(table) = value.as_table().filter(|_| known || section == "sysctl") else {
-            let sections: Vec<_> = SECTIONS.iter().map(|(name, _)| format!("[{name}]")).collect();
+            let sections: Vec<_> = SECTIONS
+                .iter()
+                .map(|(name, _)| format!("[{name}]"))
+                .collect();
             let text = match value.as_table() {
                 Some(_) => format!("[{section}]: there is no such section"),
                 None => format!("{section}: keys stand in sections"),
@@ -216,11 +227,18 @@ impl Reading {
                     continue;
                 }
                 DeValue::String(text) => text.to_string(),
-                _ => self.text.get(place.clone()).unwrap_or_default().replace('_', ""),
+                _ => self
+                    .text
+                    .get(place.clone())
+                    .unwrap_or_default()
+                    .replace('_', ""),
             };
             match Config::default().set_by_name(&name, &number) {
                 Ok(_) | Err(ip_conntrack::ConfigError::ThresholdOrder { .. }) => {
-                    settings.sysctl.push(Setting { name, value: number });
+                    settings.sysctl.push(Setting {
+                        name,
+                        value: number,
+                    });
                 }
                 Err(error) => self.complain(Some(place), format!("sysctl.{error}")),
             }
@@ -244,15 +262,27 @@ impl Reading {
             ("queue", run.queue.is_some()),
             ("tun", run.tun.is_some()),
         ];
-        let named: Vec<_> = named.iter().filter(|(_, is_set)| *is_set).map(|(name, _)| *name).collect();
+        let named: Vec<_> = named
+            .iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(name, _)| *name)
+            .collect();
         if named.len() > 1 {
-            self.complain(None, format!("[run]: packets come from one place, not from {}", named.join(" and ")));
+            self.complain(
+                None,
+                format!(
+                    "[run]: packets come from one place, not from {}",
+                    named.join(" and ")
+                ),
+            );
         }
         let queues = run.queue.map_or(1, |queues| queues.numbers().len());
         let workers = run.workers.get();
         let follows = run.queue.is_some() || run.tun.is_some();
         if follows && workers != 1 && workers != queues {
-            let text = format!("[run]: workers = {workers}: there is one for each queue or device, so {queues}; leave it out");
+            let text = format!(
+                "[run]: workers = {workers}: there is one for each queue or device, so {queues}; leave it out"
+            );
             self.complain(None, text);
         }
         if let Err(why) = Marking::new(settings.queue.mark_mask.0, settings.queue.connmark_mask.0) {

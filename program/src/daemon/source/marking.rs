@@ -92,7 +92,11 @@ mod tests {
     #[test]
     fn only_the_bits_of_the_masks_change() {
         let marking = Marking::new(0xf0, 0xff00).expect("good masks");
-        let verdict = Verdict { class: Class::Established, direction: Direction::Reply, ..Verdict::default() };
+        let verdict = Verdict {
+            class: Class::Established,
+            direction: Direction::Reply,
+            ..Verdict::default()
+        };
         assert_eq!(marking.mark(0xffff_ffff, &verdict, |_| None), 0xffff_00af);
         assert_eq!(marking.mark(0, &Verdict::default(), |_| None), 0x40);
         let none = Marking::new(0, 0).expect("good masks");

@@ -242,7 +242,9 @@ impl Source for Replay {
             }
             track.batch(&due, verdicts);
         }
-        let next = waiting.get(due.len()).map(|head| self.clock.until(head.time));
+        let next = waiting
+            .get(due.len())
+            .map(|head| self.clock.until(head.time));
         self.ahead.taken += due.len();
         Ok(match next {
             Some(wait) if self.pace.speed != Speed::Max => Next::After(wait),

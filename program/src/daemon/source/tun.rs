@@ -88,7 +88,12 @@ impl Source for Tun {
         let bytes = places.map(|(place, len)| place.get(..*len).unwrap_or_default());
         let time = self.clock.now();
         let arrivals: Vec<_> = bytes
-            .map(|bytes| Arrival { link: LinkType::Raw, bytes, wire_len: bytes.len(), time })
+            .map(|bytes| Arrival {
+                link: LinkType::Raw,
+                bytes,
+                wire_len: bytes.len(),
+                time,
+            })
             .collect();
         track.batch(&arrivals, verdicts);
         for ((place, len), verdict) in (0..).zip(&lens).zip(verdicts.iter()) {

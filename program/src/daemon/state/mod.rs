@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ip_conntrack::format::netlink::{LONGEST, Message};
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use super::tracker::Tracker;
 use frame::Header;
@@ -67,6 +69,29 @@ impl Saver {
     }
 }
 
+/// Whether a file can be made at a path, so that nobody finds out at the end that it cannot.
+///
+/// # Errors
+///
+/// In words, with what to do about it.
+pub(crate) fn check_place(path: &Path) -> Result<(), String> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let name = directory.display();
+    match rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(Errno::NOENT) => Err(format!(
+            "{}: the table cannot be saved there: there is no directory {name}; make it with mkdir -p \
+             {name}, or set state.path",
+            path.display()
+        )),
+        Err(errno) => Err(format!(
+            "{}: the table cannot be saved there: {name}: {errno}; give the daemon the directory, or set \
+             state.path",
+            path.display()
+        )),
+    }
+}
+
 /// What became of a file.
 pub(crate) enum Restored {
     /// There is none.
@@ -84,7 +109,10 @@ pub(crate) enum Restored {
 /// It cannot be read, or not be put aside. The text names the file.
 pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result<Restored> {
     let named = |error: io::Error| {
-        let text = format!("{}: the saved table cannot be taken back: {error}", path.display());
+        let text = format!(
+            "{}: the saved table cannot be taken back: {error}",
+            path.display()
+        );
         io::Error::new(error.kind(), text)
     };
     let mut file = match File::open(path) {
@@ -93,7 +121,9 @@ pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result
         Err(error) => return Err(named(error)),
     };
     match check(&mut file).map_err(named)? {
-        Ok(header) => read(file, header, each).map_err(named).map(Restored::Entries),
+        Ok(header) => read(file, header, each)
+            .map_err(named)
+            .map(Restored::Entries),
         Err(refused) => {
             let aside = put_aside(path).map_err(named)?;
             Ok(Restored::Aside(refused, aside))
@@ -105,7 +135,9 @@ pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result
 fn check(file: &mut File) -> io::Result<Result<Header, Refused>> {
     let file_len = file.metadata()?.len();
     let mut first = Vec::with_capacity(frame::LEN);
-    file.by_ref().take(frame::LEN as u64).read_to_end(&mut first)?;
+    file.by_ref()
+        .take(frame::LEN as u64)
+        .read_to_end(&mut first)?;
     let header = match Header::read(&first, file_len) {
         Ok(header) => header,
         Err(refused) => return Ok(Err(refused)),
@@ -120,14 +152,18 @@ fn check(file: &mut File) -> io::Result<Result<Header, Refused>> {
         checksum.update(chunk.get(..count).unwrap_or_default());
     }
     if checksum.finalize() != header.checksum {
-        return Ok(Err(Refused::Damaged("the checksum of its entries is wrong")));
+        return Ok(Err(Refused::Damaged(
+            "the checksum of its entries is wrong",
+        )));
     }
     file.seek(SeekFrom::Start(frame::LEN as u64))?;
     let mut entries = 0;
     let whole = messages(&*file, |_| entries += 1)?;
     Ok(match whole && entries == header.entries {
         true => Ok(header),
-        false => Err(Refused::Damaged("its entries are no messages of this machine")),
+        false => Err(Refused::Damaged(
+            "its entries are no messages of this machine",
+        )),
     })
 }
 

@@ -7,10 +7,9 @@
 //! at their verdict.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
-use ip_conntrack::{
-    Arrival, Class, Config, Kind, Knob, Packet, Reason, Time, Verdict,
-};
+use ip_conntrack::{Arrival, Class, Config, Kind, Knob, Packet, Reason, Time, Tuple, Verdict};
 use tracing::{info, warn};
 
 use super::sketch::Sketch;
@@ -23,8 +22,12 @@ const ALL: i64 = 255;
 const FADES_AFTER: u64 = 60_000_000_000;
 
 /// What all workers say together.
-#[derive(Debug, Default)]
-pub(crate) struct Voice(Mutex<Said>);
+#[derive(Debug)]
+pub(crate) struct Voice {
+    said: Mutex<Said>,
+    /// The log goes by a clock of its own, however fast a capture is replayed.
+    born: Instant,
+}
 
 #[derive(Debug, Default)]
 struct Said {
@@ -42,14 +45,26 @@ pub(super) struct Complaints {
 }
 
 impl Voice {
-    fn said(&self) -> MutexGuard<'_, Said> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn new() -> Voice {
+        Voice {
+            said: Mutex::default(),
+            born: Instant::now(),
+        }
+    }
+
+    /// What was said, and the time.
+    fn said(&self) -> (MutexGuard<'_, Said>, Time) {
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        (said, Time::ZERO.plus(self.born.elapsed()))
     }
 }
 
 impl Complaints {
     pub(super) fn new(voice: Arc<Voice>) -> Complaints {
-        Complaints { voice, asked: Sketch::default() }
+        Complaints {
+            voice,
+            asked: Sketch::default(),
+        }
     }
 
     /// Looks through the verdicts of a batch.
@@ -72,21 +87,22 @@ impl Complaints {
                 Class::Invalid => self.note_invalid(config, arrival, verdict),
             }
         }
-        if let (1.., Some(last)) = (full, arrivals.last()) {
-            self.tell_full(config, entries, full, last.time);
+        if full > 0 {
+            self.tell_full(config, entries, full);
         }
     }
 
     #[inline(never)]
     fn note_asked(&mut self, arrival: &Arrival<'_>) {
-        if let Ok(packet) = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) {
-            self.asked.add(packet.source(), 1);
+        let packet = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len);
+        if let Some(tuple) = packet.ok().and_then(|packet| packet.tuple()) {
+            self.asked.add(tuple.src, 1);
         }
     }
 
     /// Tells that so many packets were dropped.
-    fn tell_full(&mut self, config: &Config, entries: usize, packets: u64, now: Time) {
-        let mut said = self.voice.said();
+    fn tell_full(&mut self, config: &Config, entries: usize, packets: u64) {
+        let (mut said, now) = self.voice.said();
         let mut begins = false;
         for _ in 0..packets {
             if said.full.may_say(now) {
@@ -109,7 +125,10 @@ impl Complaints {
     fn note_invalid(&mut self, config: &Config, arrival: &Arrival<'_>, verdict: &Verdict) {
         let wanted = config.get(Knob::LogInvalid);
         let is_invalid = |reason: &Reason| matches!(reason.kind(), Kind::Invalid | Kind::IcmpError);
-        let Some(reason) = verdict.reason.filter(|reason| wanted != 0 && is_invalid(reason)) else {
+        let Some(reason) = verdict
+            .reason
+            .filter(|reason| wanted != 0 && is_invalid(reason))
+        else {
             return;
         };
         let Ok(packet) = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len) else {
@@ -119,29 +138,35 @@ impl Complaints {
         if wanted != ALL && wanted != i64::from(protocol) {
             return;
         }
-        let mut said = self.voice.said();
-        if said.invalid.may_say(arrival.time) {
+        let (mut said, now) = self.voice.said();
+        if said.invalid.may_say(now) {
             tell_suppressed("invalid packet", said.invalid.take_suppressed());
-            info!(
-                "ip_conntrack: invalid packet: {}: SRC={} DST={} LEN={} PROTO={protocol}",
-                reason.name(),
-                packet.source(),
-                packet.destination(),
-                packet.ip_len()
-            );
+            let (name, len) = (reason.name(), packet.ip_len());
+            match packet.tuple() {
+                Some(Tuple { src, dst, .. }) => info!(
+                    "ip_conntrack: invalid packet: {name}: SRC={src} DST={dst} LEN={len} PROTO={protocol}"
+                ),
+                None => info!("ip_conntrack: invalid packet: {name}: LEN={len} PROTO={protocol}"),
+            }
         }
     }
 
     /// Tells what was not said, once nothing more of its kind comes, and has old counts fade. For once a second.
-    pub(super) fn tick(&mut self, now: Time) {
-        let mut said = self.voice.said();
+    pub(super) fn tick(&mut self) {
+        let (mut said, now) = self.voice.said();
         said.asked.take(&mut self.asked);
-        if said.faded.is_none_or(|faded| now.nanos_since(faded) >= FADES_AFTER) {
+        if said
+            .faded
+            .is_none_or(|faded| now.nanos_since(faded) >= FADES_AFTER)
+        {
             said.faded = Some(now);
             said.asked.halve();
         }
         let Said { full, invalid, .. } = &mut *said;
-        for (kind, often) in [("table full, dropping packet", full), ("invalid packet", invalid)] {
+        for (kind, often) in [
+            ("table full, dropping packet", full),
+            ("invalid packet", invalid),
+        ] {
             if often.is_over(now) {
                 tell_suppressed(kind, often.take_suppressed());
             }

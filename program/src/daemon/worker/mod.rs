@@ -37,6 +37,9 @@ use super::source::{Next, Source};
 /// Slots of the table that one step of a listing looks at.
 pub(crate) const SLOTS_AT_ONCE: u32 = 1024;
 
+/// Expectations that one step of a listing looks at.
+pub(crate) const EXPECTATIONS_AT_ONCE: u32 = 256;
+
 /// Requests that are answered between two batches, at most.
 const REQUESTS_AT_ONCE: usize = 8;
 
@@ -150,7 +153,9 @@ impl Workers {
         work: impl Fn(&mut Shard) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, Gone> {
         let workers = 0..self.count();
-        workers.map(|worker| self.ask(worker, work.clone())).collect()
+        workers
+            .map(|worker| self.ask(worker, work.clone()))
+            .collect()
     }
 
     /// Rounds that each has gone: who does not go on is stuck.
@@ -161,7 +166,8 @@ impl Workers {
 
     /// Whether one of them has ended.
     pub(crate) fn is_broken(&self) -> bool {
-        let has_ended = |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let has_ended =
+            |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
         self.workers.iter().any(has_ended)
     }
 }
@@ -173,7 +179,11 @@ impl Drop for Workers {
             worker.shared.bell.ring();
         }
         for worker in &mut self.workers {
-            if worker.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            if worker
+                .thread
+                .take()
+                .is_some_and(|thread| thread.join().is_err())
+            {
                 error!("a worker has panicked");
             }
         }
@@ -210,7 +220,7 @@ impl Round {
     fn tick(&mut self) {
         if self.ticked.elapsed() >= LONGEST_SLEEP {
             self.ticked = Instant::now();
-            self.shard.tick(self.source.now(), self.source.counts());
+            self.shard.tick(self.source.counts());
         }
     }
 

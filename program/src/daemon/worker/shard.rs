@@ -2,9 +2,12 @@
 
 use std::sync::{Arc, Weak};
 
+use ip_conntrack::format::netlink::names::group;
 use ip_conntrack::format::netlink::own::Groups;
-use ip_conntrack::format::netlink::{Origin, group_of, put_event};
-use ip_conntrack::{Arrival, Conntrack, Handle, Time, Verdict, Zone};
+use ip_conntrack::format::netlink::{
+    Origin, group_of, put_event, put_expectation_end, put_expectation_new,
+};
+use ip_conntrack::{Arrival, Conntrack, Expectation, Handle, Verdict, Zone};
 
 use super::complaints::{Complaints, Voice};
 use super::load::Load;
@@ -13,6 +16,9 @@ use crate::daemon::source::{Counts, Track};
 
 /// Events that the tracker keeps until they are told: one step makes no more.
 const EVENTS_AT_ONCE: usize = 1 << 14;
+
+/// Writes an event about an expectation.
+type Put = fn(&mut Vec<u8>, Origin, &Expectation);
 
 /// What a worker owns, and what requests can use.
 pub(crate) struct Shard {
@@ -48,7 +54,11 @@ impl Shard {
 
     /// Events are made while somebody listens.
     fn set_events(&mut self) {
-        let capacity = if self.listeners.is_empty() { 0 } else { EVENTS_AT_ONCE };
+        let capacity = if self.listeners.is_empty() {
+            0
+        } else {
+            EVENTS_AT_ONCE
+        };
         self.conntrack.set_event_capacity(capacity);
     }
 
@@ -66,34 +76,53 @@ impl Shard {
         while let Some(event) = self.conntrack.poll_event() {
             self.message.clear();
             put_event(&mut self.message, origin, &event);
-            let group = group_of(&event);
-            for (groups, mailbox) in &self.listeners {
-                match mailbox.upgrade() {
-                    Some(mailbox) if groups.has(group) => mailbox.put(&self.message),
-                    Some(_) => {}
-                    None => is_gone = true,
-                }
-            }
+            is_gone |= !self.post(group_of(&event));
+        }
+        while let Some(event) = self.conntrack.poll_expect_event() {
+            self.message.clear();
+            let (group, put): (_, Put) = match event.is_new {
+                true => (group::EXP_NEW, put_expectation_new),
+                false => (group::EXP_DESTROY, put_expectation_end),
+            };
+            put(&mut self.message, origin, &event.expectation);
+            is_gone |= !self.post(group);
         }
         if is_gone {
-            self.listeners.retain(|(_, mailbox)| mailbox.strong_count() > 0);
+            self.listeners
+                .retain(|(_, mailbox)| mailbox.strong_count() > 0);
             self.set_events();
         }
     }
 
+    /// Puts the message into the mailboxes of those who listen to a group. => whether all of them are still
+    /// there.
+    fn post(&self, group: u32) -> bool {
+        let mut all_there = true;
+        for (groups, mailbox) in &self.listeners {
+            match mailbox.upgrade() {
+                Some(mailbox) if groups.has(group) => mailbox.put(&self.message),
+                Some(_) => {}
+                None => all_there = false,
+            }
+        }
+        all_there
+    }
+
     /// Does what is to be done once a second. `counts` are the source's.
-    pub(super) fn tick(&mut self, now: Time, counts: Counts) {
+    pub(super) fn tick(&mut self, counts: Counts) {
         self.load.source = counts;
-        self.complaints.tick(now);
+        self.complaints.tick();
     }
 }
 
 impl Track for Shard {
     fn batch(&mut self, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]) {
-        self.conntrack.track_batch(Zone::default(), arrivals, verdicts);
+        self.conntrack
+            .track_batch(Zone::default(), arrivals, verdicts);
         self.load.add(arrivals.len(), self.conntrack.now());
         let entries = self.conntrack.len();
-        self.complaints.note(self.conntrack.config(), entries, arrivals, verdicts);
+        self.complaints
+            .note(self.conntrack.config(), entries, arrivals, verdicts);
     }
 
     fn mark(&self, connection: Handle) -> Option<u32> {

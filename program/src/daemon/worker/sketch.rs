@@ -31,19 +31,39 @@ pub(super) struct Sketch {
 impl Sketch {
     pub(super) fn add(&mut self, source: IpAddr, count: u64) {
         self.total += count;
-        if let Some(counter) = self.counters.iter_mut().find(|counter| counter.source == source) {
+        if let Some(counter) = self
+            .counters
+            .iter_mut()
+            .find(|counter| counter.source == source)
+        {
             counter.count += count;
         } else if self.counters.len() < SIZE {
-            self.counters.push(Counter { source, count, error: 0 });
+            self.counters.push(Counter {
+                source,
+                count,
+                error: 0,
+            });
         } else if let Some(least) = self.counters.iter_mut().min_by_key(|counter| counter.count) {
-            *least = Counter { source, count: least.count + count, error: least.count };
+            *least = Counter {
+                source,
+                count: least.count + count,
+                error: least.count,
+            };
         }
     }
 
     /// Adds what another counted, and empties that.
     pub(super) fn take(&mut self, other: &mut Sketch) {
-        let certain: u64 = other.counters.iter().map(|counter| counter.count - counter.error).sum();
-        for counter in other.counters.drain(..).filter(|counter| counter.count > counter.error) {
+        let certain: u64 = other
+            .counters
+            .iter()
+            .map(|counter| counter.count - counter.error)
+            .sum();
+        for counter in other
+            .counters
+            .drain(..)
+            .filter(|counter| counter.count > counter.error)
+        {
             self.add(counter.source, counter.count - counter.error);
         }
         self.total += std::mem::take(&mut other.total).saturating_sub(certain);
@@ -61,14 +81,25 @@ impl Sketch {
     /// In words, sources with the part of everything that is certainly theirs; those with a hundredth at least.
     pub(super) fn describe(&self) -> String {
         let percent = |counter: &Counter| 100 * (counter.count - counter.error) / self.total.max(1);
-        let mut top: Vec<_> = self.counters.iter().map(|counter| (percent(counter), counter.source)).collect();
+        let mut top: Vec<_> = self
+            .counters
+            .iter()
+            .map(|counter| (percent(counter), counter.source))
+            .collect();
         top.sort_unstable_by(|a, b| b.cmp(a));
-        let top: Vec<_> = top.into_iter().filter(|(percent, _)| *percent > 0).take(SHOWN).collect();
+        let top: Vec<_> = top
+            .into_iter()
+            .filter(|(percent, _)| *percent > 0)
+            .take(SHOWN)
+            .collect();
         if top.is_empty() {
             return "very many sources, none of which has a hundredth".to_owned();
         }
         let rest = 100_u64.saturating_sub(top.iter().map(|(percent, _)| percent).sum());
-        let top: Vec<_> = top.iter().map(|(percent, source)| format!("{source} ({percent} %)")).collect();
+        let top: Vec<_> = top
+            .iter()
+            .map(|(percent, source)| format!("{source} ({percent} %)"))
+            .collect();
         match rest {
             0 | 1 => top.join(", "),
             rest => format!("{}, others ({rest} %)", top.join(", ")),
@@ -96,8 +127,15 @@ mod tests {
         assert!(sketch.counters.len() <= SIZE);
         // A fifth of everything, less what may be an error.
         let told = sketch.describe();
-        assert!(told.starts_with("10.0.0.1 (") && told.contains("others ("), "{told}");
-        let percent: u64 = told[10..].split(' ').next().and_then(|n| n.parse().ok()).expect("a number");
+        assert!(
+            told.starts_with("10.0.0.1 (") && told.contains("others ("),
+            "{told}"
+        );
+        let percent: u64 = told[10..]
+            .split(' ')
+            .next()
+            .and_then(|n| n.parse().ok())
+            .expect("a number");
         assert!((18..=20).contains(&percent), "{told}");
     }
 
@@ -105,12 +143,16 @@ mod tests {
     fn no_source_is_blamed_for_what_random_ones_ask() {
         let mut sketch = Sketch::default();
         (0..100_000).for_each(|number| sketch.add(address(number), 1));
-        assert_eq!(sketch.describe(), "very many sources, none of which has a hundredth");
+        assert_eq!(
+            sketch.describe(),
+            "very many sources, none of which has a hundredth"
+        );
     }
 
     #[test]
     fn what_several_counted_is_added_up_and_fades() {
-        let (mut all, mut one, mut other) = (Sketch::default(), Sketch::default(), Sketch::default());
+        let (mut all, mut one, mut other) =
+            (Sketch::default(), Sketch::default(), Sketch::default());
         one.add(address(1), 30);
         other.add(address(1), 20);
         other.add(address(2), 50);

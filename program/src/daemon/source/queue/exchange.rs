@@ -78,7 +78,10 @@ impl Exchange {
     /// The system has no file descriptor left.
     pub(crate) fn new(queues: &[queue::Queue]) -> io::Result<Exchange> {
         let inbox = |_| {
-            Ok(Inbox { letters: Mutex::default(), bell: Bell::new()? })
+            Ok(Inbox {
+                letters: Mutex::default(),
+                bell: Bell::new()?,
+            })
         };
         let waiting = |queue: &queue::Queue| Waiting {
             verdicts: queue.verdicts(),
@@ -101,7 +104,11 @@ impl Letters {
         let from = self.bytes.len();
         self.bytes.extend_from_slice(arrival.bytes);
         let bytes = (from, self.bytes.len());
-        self.letters.push(Letter { place, wire_len: arrival.wire_len, bytes });
+        self.letters.push(Letter {
+            place,
+            wire_len: arrival.wire_len,
+            bytes,
+        });
     }
 }
 
@@ -116,7 +123,9 @@ impl Handed {
         let next = letters.iter().skip(self.taken).take(BATCH);
         let arrival = |letter: &Letter| Arrival {
             link: LinkType::Raw,
-            bytes: bytes.get(letter.bytes.0..letter.bytes.1).unwrap_or_default(),
+            bytes: bytes
+                .get(letter.bytes.0..letter.bytes.1)
+                .unwrap_or_default(),
             wire_len: letter.wire_len,
             time: now,
         };
@@ -178,7 +187,11 @@ impl Post {
             inbox.bell.ring();
         }
         if before >= MOST {
-            let unseen = Decided { id: place.id, accept: self.fail_open, mark: place.mark };
+            let unseen = Decided {
+                id: place.id,
+                accept: self.fail_open,
+                mark: place.mark,
+            };
             // If that fails, so will the verdicts on the batch, which is told.
             let _ = self.send_late(&[(place.queue, unseen)]);
         }
@@ -211,9 +224,12 @@ impl Post {
                 self.send_late(same)?;
             } else if let Some(queue) = self.exchange.queues.get(*queue) {
                 self.verdicts.clear();
-                self.verdicts.extend(same.iter().map(|(_, decided)| *decided));
+                self.verdicts
+                    .extend(same.iter().map(|(_, decided)| *decided));
                 let is_oldest = queue.away.load(Ordering::Acquire) == 0;
-                queue.verdicts.send(&self.verdicts, is_oldest, &mut self.buffer)?;
+                queue
+                    .verdicts
+                    .send(&self.verdicts, is_oldest, &mut self.buffer)?;
             }
         }
         self.send_late(late)
@@ -221,10 +237,13 @@ impl Post {
 
     fn send_late(&mut self, late: &[(usize, Decided)]) -> io::Result<()> {
         for same in late.chunk_by(|a, b| a.0 == b.0) {
-            let queue = same.first().and_then(|(queue, _)| self.exchange.queues.get(*queue));
+            let queue = same
+                .first()
+                .and_then(|(queue, _)| self.exchange.queues.get(*queue));
             if let Some(queue) = queue {
                 self.verdicts.clear();
-                self.verdicts.extend(same.iter().map(|(_, decided)| *decided));
+                self.verdicts
+                    .extend(same.iter().map(|(_, decided)| *decided));
                 let sent = queue.verdicts.send(&self.verdicts, false, &mut self.buffer);
                 queue.away.fetch_sub(same.len(), Ordering::Release);
                 sent?;

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 use std::net::IpAddr;
 
-use ip_conntrack::{Packet, Protocol, Time};
+use ip_conntrack::{Packet, Protocol, Time, Tuple};
 
 use super::Place;
 
@@ -26,12 +26,15 @@ pub(super) struct Datagram {
 impl Datagram {
     /// The datagram of a fragment.
     pub(super) fn of(packet: &Packet<'_>) -> Option<Datagram> {
-        let source = packet.source();
+        let id = packet.datagram_id()?;
+        let Tuple {
+            src, dst, protocol, ..
+        } = packet.tuple()?;
         Some(Datagram {
-            source,
-            destination: packet.destination(),
-            id: packet.datagram_id()?,
-            protocol: source.is_ipv4().then(|| packet.protocol()),
+            source: src,
+            destination: dst,
+            id,
+            protocol: src.is_ipv4().then_some(protocol),
         })
     }
 }
@@ -75,13 +78,18 @@ impl Held {
 
     fn forget_gone(&mut self) {
         let datagrams = &self.datagrams;
-        let waits = |(since, id): &(Time, Datagram)| datagrams.get(id).is_some_and(|(at, _)| at == since);
+        let waits =
+            |(since, id): &(Time, Datagram)| datagrams.get(id).is_some_and(|(at, _)| at == since);
         self.since.retain(waits);
     }
 
     /// Takes out the fragments of a datagram.
     pub(super) fn take(&mut self, datagram: &Datagram) -> Vec<Place> {
-        let places = self.datagrams.remove(datagram).map(|(_, places)| places).unwrap_or_default();
+        let places = self
+            .datagrams
+            .remove(datagram)
+            .map(|(_, places)| places)
+            .unwrap_or_default();
         self.count -= places.len();
         if self.count == 0 {
             self.since.clear();
@@ -96,7 +104,11 @@ impl Held {
                 return None;
             }
             self.since.pop_front();
-            if self.datagrams.get(&datagram).is_some_and(|(at, _)| *at == since) {
+            if self
+                .datagrams
+                .get(&datagram)
+                .is_some_and(|(at, _)| *at == since)
+            {
                 return Some(self.take(&datagram));
             }
         }
@@ -110,11 +122,20 @@ mod tests {
 
     fn datagram(id: u32) -> Datagram {
         let address = IpAddr::from([10, 0, 0, 1]);
-        Datagram { source: address, destination: address, id, protocol: None }
+        Datagram {
+            source: address,
+            destination: address,
+            id,
+            protocol: None,
+        }
     }
 
     fn place(id: u32) -> Place {
-        Place { queue: 0, id, mark: 0 }
+        Place {
+            queue: 0,
+            id,
+            mark: 0,
+        }
     }
 
     #[test]
@@ -137,7 +158,8 @@ mod tests {
     #[test]
     fn no_more_wait_than_there_is_room_for() {
         let mut held = Held::default();
-        let added = (0..2 * MOST as u32).filter(|id| held.add(datagram(*id), place(*id), Time::ZERO));
+        let added =
+            (0..2 * MOST as u32).filter(|id| held.add(datagram(*id), place(*id), Time::ZERO));
         assert_eq!(added.count(), MOST);
     }
 }

@@ -119,7 +119,14 @@ impl Queue {
 
     /// Has those packets tracked that others handed over. => whether there may be more.
     fn take_handed(&mut self, track: &mut dyn Track) -> io::Result<bool> {
-        let Queue { post, handed, judge, counts, clock, .. } = self;
+        let Queue {
+            post,
+            handed,
+            judge,
+            counts,
+            clock,
+            ..
+        } = self;
         if handed.is_empty() && !post.fetch(handed) {
             return Ok(false);
         }
@@ -132,7 +139,16 @@ impl Queue {
 
     /// Has those packets tracked that were received, and hands over what is another worker's.
     fn take_received(&mut self, track: &mut dyn Track) -> io::Result<()> {
-        let Queue { queue, post, judge, counts, dispatch, shard, clock, .. } = self;
+        let Queue {
+            queue,
+            post,
+            judge,
+            counts,
+            dispatch,
+            shard,
+            clock,
+            ..
+        } = self;
         let now = clock.now();
         let mut arrivals = Vec::with_capacity(BATCH);
         let mut places = Vec::with_capacity(BATCH);
@@ -140,7 +156,11 @@ impl Queue {
             if packet.checksum != Checksum::Unknown {
                 finish_checksum(packet.bytes, packet.len);
             }
-            let place = Place { queue: *shard, id: packet.id, mark: packet.mark };
+            let place = Place {
+                queue: *shard,
+                id: packet.id,
+                mark: packet.mark,
+            };
             let arrival = Arrival {
                 link: LinkType::Raw,
                 bytes: packet.bytes,
@@ -198,8 +218,17 @@ impl Judge {
 
     fn judge(&self, place: Place, verdict: &Verdict, track: &dyn Track) -> (usize, Decided) {
         let accept = verdict.action == Action::Accept && !self.drops_as_invalid(verdict);
-        let mark = self.marking.mark(place.mark, verdict, |handle| track.mark(handle));
-        (place.queue, Decided { id: place.id, accept, mark })
+        let mark = self
+            .marking
+            .mark(place.mark, verdict, |handle| track.mark(handle));
+        (
+            place.queue,
+            Decided {
+                id: place.id,
+                accept,
+                mark,
+            },
+        )
     }
 
     fn drops_as_invalid(&self, verdict: &Verdict) -> bool {
@@ -210,8 +239,16 @@ impl Judge {
     fn expire(&mut self, now: Time, counts: &mut QueueCounts) {
         while let Some(places) = self.held.take_expired(now) {
             counts.fragments_expired += places.len() as u64;
-            let dropped = |place: Place| Decided { id: place.id, accept: false, mark: place.mark };
-            self.late.extend(places.into_iter().map(|place| (place.queue, dropped(place))));
+            let dropped = |place: Place| Decided {
+                id: place.id,
+                accept: false,
+                mark: place.mark,
+            };
+            self.late.extend(
+                places
+                    .into_iter()
+                    .map(|place| (place.queue, dropped(place))),
+            );
         }
     }
 

@@ -1,0 +1,84 @@
+//! Some of the flows: those that a finding is about.
+
+use std::rc::Rc;
+
+use crate::rows::{Rows, View};
+
+/// The entries, and behind them the refused packets.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Flows<'a> {
+    pub(crate) table: &'a Rows,
+    pub(crate) strays: Option<&'a Rows>,
+}
+
+impl<'a> Flows<'a> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = View<'a>> + Clone {
+        self.table
+            .iter()
+            .chain(self.strays.into_iter().flat_map(Rows::iter))
+    }
+
+    pub(crate) fn view(self, place: u32) -> Option<View<'a>> {
+        let place = place as usize;
+        match place.checked_sub(self.table.kept()) {
+            None => self.table.view(place),
+            Some(place) => self.strays?.view(place),
+        }
+    }
+
+    /// The places of those of a kind.
+    pub(crate) fn places(self, kind: impl Fn(&View<'a>) -> bool) -> Vec<u32> {
+        let places = self.iter().enumerate().filter(|(_, row)| kind(row));
+        places.map(|(place, _)| place as u32).collect()
+    }
+}
+
+/// All flows, or those at some places.
+#[derive(Clone, Debug)]
+pub(crate) struct Picked<'a> {
+    flows: Flows<'a>,
+    places: Option<Rc<Vec<u32>>>,
+}
+
+impl<'a> Picked<'a> {
+    /// All of them.
+    pub(crate) fn all(table: &'a Rows) -> Picked<'a> {
+        let flows = Flows {
+            table,
+            strays: None,
+        };
+        Picked {
+            flows,
+            places: None,
+        }
+    }
+
+    /// Those at some places.
+    pub(crate) fn of(flows: Flows<'a>, places: Rc<Vec<u32>>) -> Picked<'a> {
+        Picked {
+            flows,
+            places: Some(places),
+        }
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = View<'a>> + Clone {
+        let flows = self.flows;
+        let all = self.places.is_none().then(|| flows.iter());
+        let some = self.places.iter().flat_map(|places| places.iter());
+        let some = some.filter_map(move |place| flows.view(*place));
+        all.into_iter().flatten().chain(some)
+    }
+
+    /// How many flows each stands for, and in all.
+    pub(crate) fn weight(&self) -> f64 {
+        self.flows.table.weight()
+    }
+
+    pub(crate) fn len(&self) -> u64 {
+        let kept = match &self.places {
+            None => self.flows.table.kept(),
+            Some(places) => places.len(),
+        };
+        (kept as f64 * self.weight()).round() as u64
+    }
+}

@@ -1,0 +1,101 @@
+//! What the advice says it frees is what it frees.
+
+use std::thread;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::net::{ATTACKERS, Net, ROUTERS, VICTIM};
+
+fn within(told: u64, freed: u64, percent: u64) {
+    assert!(
+        told.abs_diff(freed) * 100 <= told * percent,
+        "told {told}, freed {freed}"
+    );
+}
+
+/// The advice whose last command begins so.
+#[track_caller]
+fn advice<'a>(told: &'a Value, command: &str) -> &'a Value {
+    let all = told["advice"].as_array().unwrap();
+    let is_it = |one: &&Value| {
+        let last = one["commands"].as_array().unwrap().last().unwrap();
+        last.as_str().unwrap().starts_with(command)
+    };
+    all.iter()
+        .find(is_it)
+        .unwrap_or_else(|| panic!("no {command} in {told:#}"))
+}
+
+fn apply(net: &Net, advice: &Value) {
+    for command in advice["commands"].as_array().unwrap() {
+        let line = command.as_str().unwrap().replace('\'', "");
+        net.must(ROUTERS, &line);
+    }
+}
+
+#[test]
+fn what_a_deletion_frees() {
+    let Some(net) = Net::new(&["hping3"]) else {
+        return;
+    };
+    net.hping(2, "-S -p 80 -i u1000 --rand-source 198.51.100.77");
+    net.hping(
+        1,
+        &format!("--udp -p 9999 -d 100 -i u1000 --rand-source {VICTIM}"),
+    );
+    let told = net.report("");
+    for command in [
+        "conntrack -D -p tcp --state SYN_SENT",
+        "conntrack -D -p udp",
+    ] {
+        let advice = advice(&told, command);
+        let before = net.entries();
+        apply(&net, advice);
+        within(advice["frees"].as_u64().unwrap(), before - net.entries(), 5);
+    }
+}
+
+#[test]
+fn what_dropping_a_prefix_frees_and_that_it_does_not_come_back() {
+    let Some(net) = Net::new(&["hping3"]) else {
+        return;
+    };
+    let flood = format!("--udp -p 9999 -d 300 -i u1000 {VICTIM}");
+    net.hping(2, &flood);
+    let told = net.report("");
+    let advice = advice(&told, "conntrack -D -s 203.0.113.2/32");
+    let before = net.entries();
+    apply(&net, advice);
+    let freed = before - net.entries();
+    within(advice["frees"].as_u64().unwrap(), freed, 5);
+    assert!(freed > 500, "{freed}");
+    net.hping(1, &flood);
+    assert!(net.entries() < 20, "they came back");
+}
+
+#[test]
+fn what_a_lower_timeout_frees_while_the_flood_goes_on() {
+    let Some(net) = Net::new(&["hping3"]) else {
+        return;
+    };
+    net.must(
+        ROUTERS,
+        "sysctl -qw net.netfilter.nf_conntrack_udp_timeout=20",
+    );
+    let _flood = net.start(
+        ATTACKERS,
+        &format!("timeout 90 hping3 -q --udp -p 9999 -d 100 -i u4000 --rand-source {VICTIM}"),
+    );
+    thread::sleep(Duration::from_secs(23));
+    let told = net.report("");
+    let advice = advice(&told, "sysctl -w net.netfilter.nf_conntrack_udp_timeout=10");
+    let before = told["entries"].as_u64().unwrap();
+    apply(&net, advice);
+    thread::sleep(Duration::from_secs(22));
+    within(
+        advice["frees"].as_u64().unwrap(),
+        before - net.report("")["entries"].as_u64().unwrap(),
+        5,
+    );
+}
