@@ -269,6 +269,13 @@ impl<'a> Daemon<'a> {
                 .collect();
             info!("{}", counted.join(" "));
         }
+        for (worker, counts) in self.tracker.loads().unwrap_or_default().iter().enumerate() {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
+            info!("worker {worker}: {}", counts.join(" "));
+        }
         if well {
             ExitCode::SUCCESS
         } else {

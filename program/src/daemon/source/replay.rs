@@ -240,7 +240,7 @@ impl Source for Replay {
         self.clock.until(time)
     }
 
-    fn take(&mut self, track: &mut Track<'_>) -> io::Result<Next> {
+    fn take(&mut self, track: &mut dyn Track) -> io::Result<Next> {
         if self.ahead.taken == self.ahead.heads.len() && !self.read_on() {
             return Ok(Next::Readable);
         }
@@ -261,7 +261,7 @@ impl Source for Replay {
                 let latest = self.clock.now().max(last.time);
                 self.clock = Clock::set(latest, 0.0);
             }
-            track(&due, verdicts);
+            track.batch(&due, verdicts);
         }
         let next = waiting
             .get(due.len())

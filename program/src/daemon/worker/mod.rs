@@ -12,7 +12,10 @@
 //!
 //! *Panics.* A worker that panics is gone, and whoever asks it is told so; the daemon sees it and ends.
 
+mod complaints;
+mod load;
 mod shard;
+mod sketch;
 mod wake;
 
 use std::io;
@@ -22,10 +25,11 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use ip_conntrack::{Arrival, Dispatch, Verdict, Zone};
+use ip_conntrack::Dispatch;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::{debug, error};
 
+pub(crate) use complaints::Voice;
 pub(crate) use shard::Shard;
 pub(crate) use wake::Bell;
 
@@ -90,6 +94,7 @@ impl Workers {
                 source,
                 requests,
                 shared: Arc::clone(&shared),
+                ticked: Instant::now(),
                 broken: false,
             };
             let thread = thread::Builder::new().name(format!("worker {number}"));
@@ -198,6 +203,8 @@ struct Round {
     source: Box<dyn Source>,
     requests: Receiver<Request>,
     shared: Arc<Shared>,
+    /// When what is done once a second was done last.
+    ticked: Instant,
     /// The source has failed.
     broken: bool,
 }
@@ -216,6 +223,7 @@ impl Round {
             let next = self.take();
             let all_collected = self.shard.conntrack.advance(self.source.now());
             self.shard.tell();
+            self.tick();
             self.shared.rounds.fetch_add(1, Relaxed);
             owed = match next {
                 Next::Now => owed.saturating_sub(answered.elapsed()),
@@ -226,6 +234,13 @@ impl Round {
             }
         }
         debug!("a worker ends");
+    }
+
+    fn tick(&mut self) {
+        if self.ticked.elapsed() >= LONGEST_SLEEP {
+            self.ticked = Instant::now();
+            self.shard.tick(self.source.counts());
+        }
     }
 
     /// Does the next thing that was asked for.
@@ -246,14 +261,7 @@ impl Round {
         if self.broken {
             return Next::Readable;
         }
-        let shard = &mut self.shard;
-        let mut track = |arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]| {
-            shard
-                .conntrack
-                .track_batch(Zone::default(), arrivals, verdicts);
-        };
-        let taken = self.source.take(&mut track);
-        self.shard.note_full();
+        let taken = self.source.take(&mut self.shard);
         taken.unwrap_or_else(|error| {
             error!("{error}; no more packets come from there");
             self.broken = true;
