@@ -19,6 +19,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::admission::Admission;
 use crate::config::{Config, Knob};
 use crate::confirm::Unconfirmed;
 use crate::connection::Status;
@@ -74,6 +75,7 @@ pub struct Conntrack {
     pub(crate) event_capacity: usize,
     defrag: Defrag,
     pub(crate) share: Share,
+    pub(crate) admission: Admission,
 }
 
 /// What [`Conntrack::begin`] finds.
@@ -117,6 +119,7 @@ impl Conntrack {
             event_capacity: 0,
             defrag: Defrag::default(),
             share: Share::of(limit),
+            admission: Admission::default(),
         }
     }
 
@@ -455,6 +458,7 @@ impl Conntrack {
         if self.table.slab[slot].has(Entry::EXTRA) {
             self.leave_family(slot);
         }
+        self.note_left(slot);
         self.table.remove(slot);
         self.share.spare(self.table.len());
     }

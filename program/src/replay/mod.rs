@@ -23,8 +23,8 @@ use ip_conntrack_link::{Capture, Frame, Frames, MAX_BATCH, Merge};
 
 use crate::cli::{Moment, Replay, Setting, default_config};
 use crate::knobs;
-use crate::seed::random_seed;
 use crate::say;
+use crate::seed::random_seed;
 use batch::Batch;
 use notes::Notes;
 use printer::Printer;
