@@ -14,6 +14,8 @@
 //! # }
 //! ```
 //!
+//! On Linux, [`tap`] listens on interfaces and [`wire`] is the way between two of them.
+//!
 //! [`netlink`] talks to the kernel's connection table, and to a daemon's.
 //!
 //! [`sys`] is what it asks of the operating system directly, and the only place of unsafe code.
@@ -22,7 +24,17 @@
 
 pub mod capture;
 #[cfg(target_os = "linux")]
+mod instructions;
+#[cfg(target_os = "linux")]
+mod interface;
+#[cfg(target_os = "linux")]
 pub mod netlink;
 pub mod sys;
+#[cfg(target_os = "linux")]
+pub mod tap;
+#[cfg(target_os = "linux")]
+pub mod wire;
 
 pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};
+#[cfg(target_os = "linux")]
+pub use interface::Interface;
