@@ -34,7 +34,10 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = format!("ipct-{}", verb.get_name());
         let mut page = Vec::new();
-        let verb = verb.clone().name(&name).bin_name(name.replacen('-', " ", 1));
+        let verb = verb
+            .clone()
+            .name(&name)
+            .bin_name(name.replacen('-', " ", 1));
         Man::new(verb).render(&mut page)?;
         put(directory, &format!("{name}.1"), &page)?;
     }
@@ -42,7 +45,12 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
     put(directory, "ipct.conf", settings::sample().as_bytes())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
         let mut script = Vec::new();
-        clap_complete::generate(shell, &mut with_options(command.clone()), "ipct", &mut script);
+        clap_complete::generate(
+            shell,
+            &mut with_options(command.clone()),
+            "ipct",
+            &mut script,
+        );
         let name = match shell {
             Shell::Zsh => "_ipct".to_owned(),
             shell => format!("ipct.{shell}"),
@@ -70,8 +78,14 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
     options.control("fi", []);
     options.control("SH", ["FILES"]);
     for (path, what) in [
-        (settings::DEFAULT_PATH, "the daemon's configuration, see ipct.conf(5)"),
-        (settings::DEFAULT_CONTROL, "the socket over which the daemon is asked"),
+        (
+            settings::DEFAULT_PATH,
+            "the daemon's configuration, see ipct.conf(5)",
+        ),
+        (
+            settings::DEFAULT_CONTROL,
+            "the socket over which the daemon is asked",
+        ),
         ("/var/lib/ipct/state", "the table, as it was saved last"),
     ] {
         options.control("TP", []);
@@ -100,7 +114,10 @@ fn with_options(command: Command) -> Command {
             false => option.num_args(0),
         }
     });
-    command.disable_help_flag(true).disable_version_flag(true).args(options)
+    command
+        .disable_help_flag(true)
+        .disable_version_flag(true)
+        .args(options)
 }
 
 fn put(directory: &Path, name: &str, bytes: &[u8]) -> io::Result<()> {

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use ip_conntrack::format::netlink::own::{self, Told};
 use ip_conntrack::format::netlink::Ask;
+use ip_conntrack::format::netlink::own::{self, Told};
 use ip_conntrack::{Config, Knob};
 
 use crate::conntrack::{Failure, Outcome, Table, Voice, Whose};
@@ -45,7 +45,11 @@ pub(crate) fn run(arguments: &Sysctl) -> ExitCode {
     };
     let done: Vec<_> = match arguments.all {
         true => vec![show_all(&mut table, arguments.values)],
-        false => arguments.knobs.iter().map(|word| one(&mut table, arguments, word)).collect(),
+        false => arguments
+            .knobs
+            .iter()
+            .map(|word| one(&mut table, arguments, word))
+            .collect(),
     };
     let mut status = ExitCode::SUCCESS;
     for done in done {
@@ -61,9 +65,11 @@ pub(crate) fn run(arguments: &Sysctl) -> ExitCode {
 }
 
 fn show_all(table: &mut Table, values: bool) -> Result<(), Failure> {
-    let outcome = table.ask(Ask::Own(own::Ask::Knobs), |message| match Told::read(message) {
-        Some(Told::Knob(name, value)) => Ok(print(values, &dotted(name), value)?),
-        _ => Ok(()),
+    let outcome = table.ask(Ask::Own(own::Ask::Knobs), |message| {
+        match Told::read(message) {
+            Some(Told::Knob(name, value)) => Ok(print(values, &dotted(name), value)?),
+            _ => Ok(()),
+        }
     })?;
     outcome_of(outcome, "the knobs")
 }
@@ -72,7 +78,9 @@ fn one(table: &mut Table, arguments: &Sysctl, word: &str) -> Result<(), Failure>
     let (name, value) = match word.split_once('=') {
         Some((name, value)) => (name.trim(), Some(value.trim())),
         None if arguments.write => {
-            return Err(Failure::Failed(format!("{word}: a knob to be set needs a value, as in {word}=1")));
+            return Err(Failure::Failed(format!(
+                "{word}: a knob to be set needs a value, as in {word}=1"
+            )));
         }
         None => (word, None),
     };
@@ -86,7 +94,9 @@ fn show(table: &mut Table, values: bool, name: &str) -> Result<(), Failure> {
     if Knob::by_name(name).is_none() {
         // The error knows which one was probably meant.
         let error = Config::default().set_by_name(name, "0");
-        return error.map(drop).map_err(|error| Failure::Failed(error.to_string()));
+        return error
+            .map(drop)
+            .map_err(|error| Failure::Failed(error.to_string()));
     }
     let ask = Ask::Own(own::Ask::Knob(name.to_owned()));
     let outcome = table.ask(ask, |message| match Told::read(message) {
@@ -137,7 +147,10 @@ fn dotted(name: &str) -> String {
         return name.to_owned();
     };
     let info = knob.info();
-    let name = name.strip_prefix("/proc/sys/").unwrap_or(name).replace('.', "/");
+    let name = name
+        .strip_prefix("/proc/sys/")
+        .unwrap_or(name)
+        .replace('.', "/");
     let is_it = |old: &&&str| **old == name || old.rsplit('/').next() == Some(&name);
     match info.old_names.iter().find(is_it) {
         Some(old) if !name.ends_with(info.name) => old.replace('/', "."),

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::settings::{Number, Overrides, Speed};
+use super::settings::{Interfaces, Number, Overrides, Pair, Speed};
 use crate::cli::{Setting, setting};
 
 #[derive(Debug, Args)]
@@ -21,7 +21,7 @@ pub(crate) struct Run {
     pub(crate) check: bool,
 
     /// Track the packets of this capture
-    #[arg(long, value_name = "CAPTURE")]
+    #[arg(long, value_name = "CAPTURE", group = "source")]
     replay: Option<PathBuf>,
 
     /// How fast the capture is replayed: 1 is its own pace, 10 ten times as fast, max without waiting
@@ -31,6 +31,18 @@ pub(crate) struct Run {
     /// Begin the capture again when it is over; time goes on
     #[arg(long = "loop", requires = "replay")]
     repeat: bool,
+
+    /// Listen on these interfaces; see [tap] in ipct.conf(5)
+    #[arg(long, value_name = "IF[,IF]", group = "source")]
+    tap: Option<Interfaces>,
+
+    /// Be the way between two interfaces: whole frames pass through the tracker
+    #[arg(long, value_name = "IF,IF", group = "source")]
+    bridge: Option<Pair>,
+
+    /// What may pass: a key of [bridge] in ipct.conf(5), as in open=first or invalid=drop; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = policy)]
+    policy: Vec<(String, String)>,
 
     /// Threads that track, each with its part of the table
     #[arg(long, value_name = "N", value_parser = workers)]
@@ -57,6 +69,11 @@ fn workers(text: &str) -> Result<Number<1, 256>, String> {
     text.parse().unwrap_or(0_i64).try_into()
 }
 
+fn policy(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("accepts KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 impl Run {
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides {
@@ -64,6 +81,9 @@ impl Run {
             replay: self.replay.clone(),
             speed: self.speed,
             repeat: self.repeat,
+            tap: self.tap.clone(),
+            bridge: self.bridge.clone(),
+            policy: self.policy.clone(),
             control: self.control.clone(),
             state: self.state.clone(),
             proc: self.proc.clone(),

@@ -98,7 +98,14 @@ mod tests {
         let told: Vec<_> = Messages::new(&taken)
             .map(|message| Answer::read(&message.expect("a message")))
             .collect();
-        assert_eq!(told, [Some(Answer::Done(0)), Some(Answer::Done(0)), Some(Answer::Overrun)]);
+        assert_eq!(
+            told,
+            [
+                Some(Answer::Done(0)),
+                Some(Answer::Done(0)),
+                Some(Answer::Overrun)
+            ]
+        );
         mailbox.put(&message);
         mailbox.take(&mut taken);
         assert_eq!(taken, message);

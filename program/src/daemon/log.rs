@@ -44,7 +44,9 @@ fn journal() -> io::Result<tracing_journald::Layer> {
         let text = format!("log.target = \"journal\": the journal cannot be reached: {error}");
         io::Error::new(error.kind(), text)
     })?;
-    Ok(layer.with_field_prefix(None).with_syslog_identifier("ipct".to_owned()))
+    Ok(layer
+        .with_field_prefix(None)
+        .with_syslog_identifier("ipct".to_owned()))
 }
 
 fn stderr<S>() -> Box<dyn Layer<S> + Send + Sync>

@@ -53,7 +53,9 @@ pub(crate) fn run(arguments: &Run) -> ExitCode {
     let settings = match settings::read(arguments.config.as_deref(), &arguments.overrides()) {
         Ok(settings) => settings,
         Err(complaints) => {
-            complaints.iter().for_each(|complaint| say(format_args!("{complaint}")));
+            complaints
+                .iter()
+                .for_each(|complaint| say(format_args!("{complaint}")));
             return ExitCode::from(2);
         }
     };
@@ -91,7 +93,11 @@ struct Daemon<'a> {
 }
 
 impl<'a> Daemon<'a> {
-    fn start(arguments: &'a Run, settings: Settings, level: log::Level) -> Result<Daemon<'a>, String> {
+    fn start(
+        arguments: &'a Run,
+        settings: Settings,
+        level: log::Level,
+    ) -> Result<Daemon<'a>, String> {
         // From here on, a signal is for us to answer.
         let (signals, signal_handle) = catch_signals()?;
         let tracker = Arc::new(start::tracker(&settings)?);
@@ -126,7 +132,9 @@ impl<'a> Daemon<'a> {
     /// Looks after all threads until a signal says stop.
     fn mind(mut self) -> ExitCode {
         let mut watchdog = Watchdog::of_environment();
-        let tick = watchdog.every.map_or(TICK, |every| every.clamp(Duration::from_millis(10), 4 * TICK));
+        let tick = watchdog.every.map_or(TICK, |every| {
+            every.clamp(Duration::from_millis(10), 4 * TICK)
+        });
         systemd::ready();
         info!("ready: {}", self.settings.control.path.display());
         let mut told = Instant::now();
@@ -134,11 +142,22 @@ impl<'a> Daemon<'a> {
             match self.signals.recv_timeout(tick) {
                 Ok(SIGHUP) => self.reload(),
                 Ok(signal) => {
-                    info!("stops: {}", if signal == SIGTERM { "SIGTERM" } else { "SIGINT" });
+                    info!(
+                        "stops: {}",
+                        if signal == SIGTERM {
+                            "SIGTERM"
+                        } else {
+                            "SIGINT"
+                        }
+                    );
                     break true;
                 }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break false,
+            }
+            if self.tracker.workers.has_failed() {
+                error!("no more packets come: it ends");
+                break false;
             }
             if self.tracker.workers.is_broken() {
                 error!("a worker has ended by itself");
@@ -163,11 +182,16 @@ impl<'a> Daemon<'a> {
     /// Reads the configuration again and takes over what can change.
     fn reload(&mut self) {
         systemd::reloading();
-        let read = settings::read(self.arguments.config.as_deref(), &self.arguments.overrides());
+        let read = settings::read(
+            self.arguments.config.as_deref(),
+            &self.arguments.overrides(),
+        );
         match read {
             Ok(settings) => self.take_over(settings),
             Err(complaints) => {
-                complaints.iter().for_each(|complaint: &Complaint| error!("{complaint}"));
+                complaints
+                    .iter()
+                    .for_each(|complaint: &Complaint| error!("{complaint}"));
                 error!("the configuration stays as it was");
             }
         }
@@ -185,7 +209,10 @@ impl<'a> Daemon<'a> {
         self.level.set(&settings.log);
         self.saving.every(settings.state.interval.secs());
         if let Err(error) = self.server.reload(&settings.control) {
-            error!("{}: the control socket: {error}", settings.control.path.display());
+            error!(
+                "{}: the control socket: {error}",
+                settings.control.path.display()
+            );
         }
         for setting in &settings.sysctl {
             match self.tracker.set_knob(&setting.name, &setting.value) {
@@ -195,11 +222,23 @@ impl<'a> Daemon<'a> {
             }
         }
         // What takes a restart is still as it was, and will be said again.
-        let Settings { control, state, log, sysctl, .. } = settings;
-        let (path, target, file) =
-            (self.settings.control.path.clone(), self.settings.log.target, self.settings.state.path.clone());
+        let Settings {
+            control,
+            state,
+            log,
+            sysctl,
+            ..
+        } = settings;
+        let (path, target, file) = (
+            self.settings.control.path.clone(),
+            self.settings.log.target,
+            self.settings.state.path.clone(),
+        );
         self.settings.control = settings::Control { path, ..control };
-        self.settings.state = settings::State { path: file, ..state };
+        self.settings.state = settings::State {
+            path: file,
+            ..state
+        };
         self.settings.log = settings::Log { target, ..log };
         self.settings.sysctl = sysctl;
         info!("the configuration was read again");
@@ -224,10 +263,16 @@ impl<'a> Daemon<'a> {
         }
         if let Ok(counters) = self.tracker.named_counters() {
             let counted = counters.iter().filter(|(_, count)| *count > 0);
-            let counted: Vec<_> = counted.map(|(name, count)| format!("{name}={count}")).collect();
+            let counted: Vec<_> = counted
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
             info!("{}", counted.join(" "));
         }
-        if well { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        if well {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::FAILURE
+        }
     }
 }
 
@@ -244,7 +289,10 @@ fn catch_signals() -> Result<(Receiver<i32>, Handle), String> {
             }
         }
     };
-    thread::Builder::new().name("signals".to_owned()).spawn(wait).map_err(say)?;
+    thread::Builder::new()
+        .name("signals".to_owned())
+        .spawn(wait)
+        .map_err(say)?;
     Ok((receiver, handle))
 }
 
@@ -262,7 +310,9 @@ impl Saving {
         let thread = thread.spawn(move || save_often(&told, first, &tracker, &saver));
         Saving {
             every,
-            thread: thread.inspect_err(|error| error!("the table is saved at the end only: {error}")).ok(),
+            thread: thread
+                .inspect_err(|error| error!("the table is saved at the end only: {error}"))
+                .ok(),
         }
     }
 

@@ -49,7 +49,11 @@ impl Watchdog {
     pub(crate) fn feed(&mut self, tracker: &Tracker) {
         let rounds = tracker.workers.rounds();
         let all_go_on = self.rounds.len() != rounds.len()
-            || self.rounds.iter().zip(&rounds).all(|(before, now)| before != now);
+            || self
+                .rounds
+                .iter()
+                .zip(&rounds)
+                .all(|(before, now)| before != now);
         if all_go_on {
             tell(&[NotifyState::Watchdog]);
         }

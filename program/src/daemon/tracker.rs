@@ -7,9 +7,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use ip_conntrack::format::stats::CpuStats;
-use ip_conntrack::{
-    Config, ConfigError, Knob, Limit, Refusal, Tuple,
-};
+use ip_conntrack::{Config, ConfigError, Knob, Limit, Refusal, Tuple};
 
 use super::worker::{Gone, Shard, Workers};
 use crate::counters;
@@ -67,7 +65,9 @@ impl Walk {
             return Ok(None);
         }
         let cursor = self.cursor;
-        let step = tracker.workers.ask(self.worker, move |shard| work(shard, cursor));
+        let step = tracker
+            .workers
+            .ask(self.worker, move |shard| work(shard, cursor));
         let (result, next) = step?;
         self.cursor = next.unwrap_or(0);
         if next.is_none() {
@@ -123,14 +123,16 @@ impl Tracker {
     /// Each worker's counters.
     pub(crate) fn cpus(&self) -> Result<Vec<CpuStats>, Gone> {
         let entries = self.len()?;
-        self.workers.ask_all(move |shard| counters::of_cpu(&shard.conntrack, entries))
+        self.workers
+            .ask_all(move |shard| counters::of_cpu(&shard.conntrack, entries))
     }
 
     /// All workers' counters together, by name.
     pub(crate) fn named_counters(&self) -> Result<Vec<(&'static str, u64)>, Gone> {
         let counted = self.workers.ask_all(|shard| {
             let entries = shard.conntrack.len() as u64;
-            counters::named(shard.conntrack.stats(), entries).collect::<Vec<_>>()
+            let counted = counters::named(shard.conntrack.stats(), entries);
+            counted.chain(shard.source.named()).collect::<Vec<_>>()
         })?;
         let mut counted = counted.into_iter();
         let mut sums = counted.next().unwrap_or_default();
@@ -144,7 +146,8 @@ impl Tracker {
 
     /// The knobs, as they are set for all.
     pub(crate) fn config(&self) -> Result<Config, Gone> {
-        self.workers.ask(0, |shard| shard.conntrack.config().clone())
+        self.workers
+            .ask(0, |shard| shard.conntrack.config().clone())
     }
 
     /// A knob's value.
@@ -161,7 +164,11 @@ impl Tracker {
     /// # Errors
     ///
     /// A worker is gone; inside, that the knob does not take the value.
-    pub(crate) fn set_knob(&self, name: &str, value: &str) -> Result<Result<(), ConfigError>, Gone> {
+    pub(crate) fn set_knob(
+        &self,
+        name: &str,
+        value: &str,
+    ) -> Result<Result<(), ConfigError>, Gone> {
         let _one_at_a_time = self.knobs.lock().unwrap_or_else(PoisonError::into_inner);
         let mut config = self.config()?;
         let knob = match config.set_by_name(name, value) {
@@ -169,7 +176,9 @@ impl Tracker {
             Err(error) => return Ok(Err(error)),
         };
         let value = config.get(knob);
-        let set = self.workers.ask_all(move |shard| shard.conntrack.set(knob, value))?;
+        let set = self
+            .workers
+            .ask_all(move |shard| shard.conntrack.set(knob, value))?;
         Ok(set.into_iter().collect())
     }
 }

@@ -22,9 +22,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags, Generation,
-    INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, ReplyAttr, ReplyData, ReplyDirectory,
-    ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, Session, SessionACL, WriteFlags,
+    BackgroundSession, Config, Errno, FileAttr, FileHandle, FileType, Filesystem, FopenFlags,
+    Generation, INodeNo, LockOwner, MountOption, OpenAccMode, OpenFlags, ReplyAttr, ReplyData,
+    ReplyDirectory, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyWrite, Request, Session, SessionACL,
+    WriteFlags,
 };
 use tracing::warn;
 
@@ -68,7 +69,10 @@ impl Files {
         config.n_threads = Some(THREADS);
         let session = Session::new(Proc::new(tracker), directory, &config);
         let session = session.and_then(Session::spawn).map_err(|error| {
-            format!("{}: the files of /proc cannot be mounted: {error}", directory.display())
+            format!(
+                "{}: the files of /proc cannot be mounted: {error}",
+                directory.display()
+            )
         })?;
         Ok(Files {
             directory: directory.to_owned(),
@@ -126,7 +130,11 @@ impl Proc {
             mtime: self.born,
             ctime: self.born,
             crtime: self.born,
-            kind: if is_directory { FileType::Directory } else { FileType::RegularFile },
+            kind: if is_directory {
+                FileType::Directory
+            } else {
+                FileType::RegularFile
+            },
             perm: node.mode,
             nlink: 1,
             uid: rustix::process::geteuid().as_raw(),
@@ -160,7 +168,8 @@ impl Proc {
         let open = self.open_files().get(&handle.0).cloned();
         let open = open.ok_or(Errno::EBADF)?;
         let mut open = open.lock().unwrap_or_else(PoisonError::into_inner);
-        open.read(&self.tracker, offset, size as usize).map_err(|_| Errno::EIO)
+        open.read(&self.tracker, offset, size as usize)
+            .map_err(|_| Errno::EIO)
     }
 
     fn try_write(&self, inode: INodeNo, offset: u64, bytes: &[u8]) -> Result<(), Errno> {
@@ -188,7 +197,9 @@ const fn number_of(inode: INodeNo) -> usize {
 
 impl Filesystem for Proc {
     fn lookup(&self, _: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
-        let found = name.to_str().and_then(|name| self.tree.find(number_of(parent), name));
+        let found = name
+            .to_str()
+            .and_then(|name| self.tree.find(number_of(parent), name));
         match found.and_then(|number| Some((number, self.tree.node(number)?))) {
             Some((number, node)) => {
                 reply.entry(&FOR_EVER, &self.attributes(number, node), Generation(0));
@@ -245,7 +256,8 @@ impl Filesystem for Proc {
         let Some(node) = self.tree.node(number) else {
             return reply.error(Errno::ENOENT);
         };
-        let own = [(number, "."), (node.parent, "..")].map(|(n, name)| (n, name, FileType::Directory));
+        let own =
+            [(number, "."), (node.parent, "..")].map(|(n, name)| (n, name, FileType::Directory));
         let files = self.tree.files(number).map(|(n, node)| match node.content {
             Content::Directory => (n, node.name.as_str(), FileType::Directory),
             _ => (n, node.name.as_str(), FileType::RegularFile),

@@ -25,12 +25,17 @@ pub(super) fn prepare(directory: &Path) -> Result<(), String> {
             Ok(about) if about.is_dir() => break,
             Ok(_) => return Err(format!("{name}: it is no directory")),
             Err(error) if is_stale(&error) => {
-                unmount(directory, UnmountFlags::DETACH)
-                    .map_err(|errno| format!("{name}: a mount that nobody serves any more cannot be taken away: {errno}"))?;
+                unmount(directory, UnmountFlags::DETACH).map_err(|errno| {
+                    format!(
+                        "{name}: a mount that nobody serves any more cannot be taken away: {errno}"
+                    )
+                })?;
                 info!("{name}: took away a mount that nobody served any more");
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                return Err(format!("{name}: there is no such directory; make it with mkdir -p {name}"));
+                return Err(format!(
+                    "{name}: there is no such directory; make it with mkdir -p {name}"
+                ));
             }
             Err(error) => return Err(format!("{name}: {error}")),
         }
@@ -43,7 +48,9 @@ pub(super) fn prepare(directory: &Path) -> Result<(), String> {
     }
     let mut files = fs::read_dir(directory).map_err(|error| format!("{name}: {error}"))?;
     if files.next().is_some() {
-        return Err(format!("{name}: it is not empty, and its files would be hidden; choose an empty directory"));
+        return Err(format!(
+            "{name}: it is not empty, and its files would be hidden; choose an empty directory"
+        ));
     }
     if let Err(error) = fs::File::options().read(true).write(true).open(FUSE) {
         return Err(format!(
@@ -76,6 +83,15 @@ fn mounted(directory: &Path) -> Option<String> {
 
 /// Blanks, newlines and backslashes stand in the list as octal numbers.
 fn unescape(text: &str) -> String {
-    let escapes = [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")];
-    escapes.iter().fold(text.to_owned(), |text, (escape, meant)| text.replace(escape, meant))
+    let escapes = [
+        ("\\040", " "),
+        ("\\011", "\t"),
+        ("\\012", "\n"),
+        ("\\134", "\\"),
+    ];
+    escapes
+        .iter()
+        .fold(text.to_owned(), |text, (escape, meant)| {
+            text.replace(escape, meant)
+        })
 }

@@ -26,7 +26,9 @@ pub(super) fn written(knob: Knob, bytes: &[u8]) -> Option<i64> {
     if !digits.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
         return None;
     }
-    i64::from_str_radix(digits, radix).ok().map(|number| sign * number)
+    i64::from_str_radix(digits, radix)
+        .ok()
+        .map(|number| sign * number)
 }
 
 #[cfg(test)]
@@ -38,13 +40,29 @@ mod tests {
     #[test]
     fn numbers_are_read_as_linux_reads_them() {
         let udp = |text: &[u8]| written(Knob::UdpTimeout, text);
-        for text in ["1\n", "1", "  1\n", "\t1", "\n1\n", "0x1\n", "1 0\n", "1 x\n", "1\n\n", "1\t0", "01"] {
+        for text in [
+            "1\n", "1", "  1\n", "\t1", "\n1\n", "0x1\n", "1 0\n", "1 x\n", "1\n\n", "1\t0", "01",
+        ] {
             assert_eq!(udp(text.as_bytes()), Some(1), "{text:?}");
         }
         assert_eq!(udp(b"010\n"), Some(8));
         assert_eq!(udp(b"-1\n"), Some(-1));
         assert_eq!(udp(b"00\n"), Some(0));
-        for text in ["\n", " ", "1x\n", "+1\n", "1\0", "1\0x", "- 1", "0.5", "x", "99999999999999999999999\n", "--1", "0x", "0x-1"] {
+        for text in [
+            "\n",
+            " ",
+            "1x\n",
+            "+1\n",
+            "1\0",
+            "1\0x",
+            "- 1",
+            "0.5",
+            "x",
+            "99999999999999999999999\n",
+            "--1",
+            "0x",
+            "0x-1",
+        ] {
             assert_eq!(udp(text.as_bytes()), None, "{text:?}");
         }
         assert_eq!(written(Knob::Acct, b"-0\n"), None);

@@ -33,7 +33,12 @@ impl Open {
     }
 
     /// The bytes at `offset`, at most `size`; fewer only at the end of the file.
-    pub(super) fn read(&mut self, tracker: &Tracker, offset: u64, size: usize) -> Result<Vec<u8>, Gone> {
+    pub(super) fn read(
+        &mut self,
+        tracker: &Tracker,
+        offset: u64,
+        size: usize,
+    ) -> Result<Vec<u8>, Gone> {
         match self.content {
             Content::OldEntries | Content::Entries => self.read_on(tracker, offset, size),
             Content::Knob(_) if offset > 0 => Ok(Vec::new()),
@@ -59,7 +64,11 @@ impl Open {
         let rest = self.buffer.split_off(size.min(self.buffer.len()));
         let read = std::mem::replace(&mut self.buffer, rest);
         self.position += read.len() as u64;
-        Ok(if self.position >= offset { read } else { Vec::new() })
+        Ok(if self.position >= offset {
+            read
+        } else {
+            Vec::new()
+        })
     }
 
     fn make_more(&mut self, tracker: &Tracker) -> Result<(), Gone> {
@@ -86,7 +95,9 @@ impl Open {
             self.buffer.clear();
             self.make_small(tracker)?;
         }
-        let rest = usize::try_from(offset).ok().and_then(|offset| self.buffer.get(offset..));
+        let rest = usize::try_from(offset)
+            .ok()
+            .and_then(|offset| self.buffer.get(offset..));
         let rest = rest.unwrap_or_default();
         Ok(rest.get(..size).unwrap_or(rest).to_vec())
     }
@@ -98,7 +109,8 @@ impl Open {
             Content::Knob(knob) => {
                 self.buffer = format!("{}\n", tracker.knob(knob)?).into_bytes();
             }
-            Content::Expectations | Content::Directory | Content::Entries | Content::OldEntries => {}
+            Content::Expectations | Content::Directory | Content::Entries | Content::OldEntries => {
+            }
         }
         Ok(())
     }

@@ -63,7 +63,11 @@ impl Tree {
             let name = format!("sys/{}/{}", info.path, info.name);
             tree.add(&name, Content::Knob(*knob), mode_of(*knob, info.name));
             for old in info.old_names {
-                tree.add(&format!("sys/{old}"), Content::Knob(*knob), mode_of(*knob, old));
+                tree.add(
+                    &format!("sys/{old}"),
+                    Content::Knob(*knob),
+                    mode_of(*knob, old),
+                );
             }
         }
         tree
@@ -108,7 +112,9 @@ impl Tree {
 
     /// A file of a directory, by name.
     pub(super) fn find(&self, directory: usize, name: &str) -> Option<usize> {
-        self.files(directory).find(|(_, node)| node.name == name).map(|(number, _)| number)
+        self.files(directory)
+            .find(|(_, node)| node.name == name)
+            .map(|(number, _)| number)
     }
 
     /// The files of a directory.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use ip_conntrack::format::netlink::names::flag;
 use ip_conntrack::format::netlink::{
-    Ask, List, Message, Origin, Request, TableStats, config_errno, errno, number, own, put_ack, put_done,
-    put_entry, put_error, put_expectation_stats, put_stats,
+    Ask, List, Message, Origin, Request, TableStats, config_errno, errno, number, own, put_ack,
+    put_done, put_entry, put_error, put_expectation_stats, put_stats,
 };
 use ip_conntrack::{Change, Filter, Knob, Refusal, Which};
 
@@ -82,7 +82,11 @@ impl Client<'_> {
         }
         let origin = request.origin;
         Ok(match request.ask {
-            Ask::List { list: List::Table, filter, zero } => {
+            Ask::List {
+                list: List::Table,
+                filter,
+                zero,
+            } => {
                 return self.list(origin, filter, zero);
             }
             // An entry is in the table or it is not; there is no time between.
@@ -99,9 +103,11 @@ impl Client<'_> {
         let tracker = &self.shared.tracker;
         match ask {
             Ask::Get { which, zero } => self.get(origin, which, zero),
-            Ask::New { change, create, exclusive } => {
-                self.change(message, change, create, exclusive)
-            }
+            Ask::New {
+                change,
+                create,
+                exclusive,
+            } => self.change(message, change, create, exclusive),
             Ask::Delete(which) => self.delete(message, which),
             Ask::Flush(filter) => self.flush(message, filter),
             Ask::Stats => {
@@ -130,7 +136,11 @@ impl Client<'_> {
     }
 
     fn list(&mut self, origin: Origin, filter: Filter, zero: bool) -> io::Result<Result<End, No>> {
-        let filtered = if filter.is_empty() { 0 } else { flag::DUMP_FILTERED };
+        let filtered = if filter.is_empty() {
+            0
+        } else {
+            flag::DUMP_FILTERED
+        };
         let flags = flag::MULTI | filtered;
         let filter = Arc::new(filter);
         let mut walk = Walk::default();
@@ -160,10 +170,13 @@ impl Client<'_> {
     }
 
     fn get(&mut self, origin: Origin, which: Which, zero: bool) -> Result<End, No> {
-        let found = self.shared.tracker.with(&which.tuple, move |shard| match zero {
-            true => shard.conntrack.zero(&which),
-            false => shard.conntrack.answer(&which),
-        })?;
+        let found = self
+            .shared
+            .tracker
+            .with(&which.tuple, move |shard| match zero {
+                true => shard.conntrack.zero(&which),
+                false => shard.conntrack.answer(&which),
+            })?;
         put_entry(&mut self.out, origin, flag::MULTI, &found);
         Ok(End::Ack)
     }
@@ -210,7 +223,10 @@ impl Client<'_> {
         let found = self.shared.tracker.with(&tuple, move |shard| {
             let now = shard.conntrack.now();
             if create && exclusive {
-                let which = Which { zone: updated.zone, ..Which::original(tuple) };
+                let which = Which {
+                    zone: updated.zone,
+                    ..Which::original(tuple)
+                };
                 return shard.conntrack.find_entry(&which).and(Err(Refusal::Exists));
             }
             shard.conntrack.update(&updated, now)?;
@@ -237,7 +253,11 @@ impl Client<'_> {
         match ask {
             own::Ask::Knob(name) => {
                 let knob = Knob::by_name(name).ok_or(Refusal::NotFound)?;
-                own::Told::Knob(knob.info().name, tracker.knob(knob)?).write(&mut self.out, origin, 0);
+                own::Told::Knob(knob.info().name, tracker.knob(knob)?).write(
+                    &mut self.out,
+                    origin,
+                    0,
+                );
                 Ok(End::Ack)
             }
             own::Ask::Knobs => {
@@ -260,9 +280,10 @@ impl Client<'_> {
             }
             own::Ask::Save => match self.shared.saver.save(tracker) {
                 Ok(()) => Ok(End::Ack),
-                Err(error) => {
-                    Err(No(error.raw_os_error().unwrap_or(EIO), Some(error.to_string())))
-                }
+                Err(error) => Err(No(
+                    error.raw_os_error().unwrap_or(EIO),
+                    Some(error.to_string()),
+                )),
             },
             _ => Err(Refusal::NotSupported.into()),
         }

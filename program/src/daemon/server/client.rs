@@ -6,8 +6,8 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use ip_conntrack::format::netlink::{LONGEST, Message, Origin, put_error};
 use ip_conntrack::format::netlink::own::Groups;
+use ip_conntrack::format::netlink::{LONGEST, Message, Origin, put_error};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Limits, Peer, Shared};
@@ -79,7 +79,10 @@ impl<'a> Client<'a> {
         };
         let left = longest.map(|longest| longest.saturating_sub(self.active.elapsed()));
         if left == Some(Duration::ZERO) {
-            return Err(io::Error::new(io::ErrorKind::TimedOut, "it is silent for too long"));
+            return Err(io::Error::new(
+                io::ErrorKind::TimedOut,
+                "it is silent for too long",
+            ));
         }
         let timeout = left.and_then(|left| Timespec::try_from(left).ok());
         let stream = PollFd::from_borrowed_fd(self.stream.as_fd(), PollFlags::IN);
@@ -106,7 +109,8 @@ impl<'a> Client<'a> {
         if self.received.is_empty() {
             self.active = Instant::now();
         }
-        self.received.extend_from_slice(bytes.get(..count).unwrap_or_default());
+        self.received
+            .extend_from_slice(bytes.get(..count).unwrap_or_default());
         let mut received = std::mem::take(&mut self.received);
         let mut used = 0;
         loop {
@@ -139,7 +143,12 @@ impl<'a> Client<'a> {
             body: &[],
         };
         let einval = ip_conntrack::format::netlink::number::EINVAL;
-        put_error(&mut self.out, &nothing, einval, Some(&malformed.to_string()));
+        put_error(
+            &mut self.out,
+            &nothing,
+            einval,
+            Some(&malformed.to_string()),
+        );
         let _ = self.send();
         io::Error::new(io::ErrorKind::InvalidData, malformed.to_string())
     }

@@ -145,7 +145,11 @@ impl Server {
     ///
     /// The socket cannot be given to its new owner.
     pub(crate) fn reload(&self, control: &Control) -> io::Result<()> {
-        let mut limits = self.shared.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut limits = self
+            .shared
+            .limits
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         *limits = Limits::of(control);
         drop(limits);
         self.place.give(control)
@@ -220,7 +224,9 @@ fn admit(shared: &Arc<Shared>, stream: UnixStream, number: u64) -> io::Result<()
         }
         serving.clients().remove(&number);
     };
-    let thread = thread::Builder::new().name("client".to_owned()).stack_size(STACK);
+    let thread = thread::Builder::new()
+        .name("client".to_owned())
+        .stack_size(STACK);
     let started = thread.spawn(serve).map(drop);
     started.inspect_err(|_| drop(shared.clients().remove(&number)))
 }

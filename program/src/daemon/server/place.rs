@@ -31,7 +31,10 @@ impl Place {
     pub(super) fn take(control: &Control) -> io::Result<(Place, UnixListener)> {
         let path = control.path.clone();
         let say = |what: &str, error: &io::Error| {
-            let text = format!("{}: the control socket cannot be {what}: {error}", path.display());
+            let text = format!(
+                "{}: the control socket cannot be {what}: {error}",
+                path.display()
+            );
             io::Error::new(error.kind(), text)
         };
         let lock = lock(&beside(&path, ".lock")).map_err(|error| say("made", &error))?;
@@ -46,8 +49,13 @@ impl Place {
         let _ = fs::remove_file(&draft);
         let listener = UnixListener::bind(&draft).map_err(|error| say("made", &error))?;
         listener.set_nonblocking(true)?;
-        let place = Place { path: path.clone(), _lock: lock };
-        place.give_file(&draft, control).map_err(|error| say("given to its owner", &error))?;
+        let place = Place {
+            path: path.clone(),
+            _lock: lock,
+        };
+        place
+            .give_file(&draft, control)
+            .map_err(|error| say("given to its owner", &error))?;
         fs::rename(&draft, &path).map_err(|error| say("put in its place", &error))?;
         Ok((place, listener))
     }
@@ -80,7 +88,12 @@ impl Drop for Place {
 
 fn lock(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
-    options.create(true).truncate(false).write(true).mode(0o600).open(path)
+    options
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .mode(0o600)
+        .open(path)
 }
 
 fn beside(path: &Path, ending: &str) -> PathBuf {

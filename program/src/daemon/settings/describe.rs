@@ -42,7 +42,9 @@ pub(crate) fn manual() -> String {
     let mut page = Roff::new();
     page.control("TH", ["ipct.conf", "5"]);
     page.control("SH", ["NAME"]);
-    page.text([roman("ipct.conf - configuration of the connection tracking daemon `ipct run`")]);
+    page.text([roman(
+        "ipct.conf - configuration of the connection tracking daemon `ipct run`",
+    )]);
     page.control("SH", ["DESCRIPTION"]);
     page.text([
         roman("The file is "),
@@ -57,7 +59,9 @@ pub(crate) fn manual() -> String {
     for (section, about) in SECTIONS {
         page.control("SH", [format!("[{section}]").as_str()]);
         page.text([roman(about.concat().trim())]);
-        KEYS.iter().filter(|key| key.section == *section).for_each(|key| describe(&mut page, key));
+        KEYS.iter()
+            .filter(|key| key.section == *section)
+            .for_each(|key| describe(&mut page, key));
     }
     page.control("SH", ["[sysctl]"]);
     page.text([roman(
@@ -73,10 +77,20 @@ pub(crate) fn manual() -> String {
         };
         page.control("TP", []);
         page.text([bold(info.name), roman(format!(" = {value}"))]);
-        page.text([roman(format!("{} From {} to {}{unit}.", info.doc, info.min, info.max))]);
+        page.text([roman(format!(
+            "{} From {} to {}{unit}.",
+            info.doc, info.min, info.max
+        ))]);
     }
     page.control("SH", ["SEE ALSO"]);
-    page.text([bold("ipct"), roman("(1), "), bold("conntrack"), roman("(8), "), bold("sysctl"), roman("(8)")]);
+    page.text([
+        bold("ipct"),
+        roman("(1), "),
+        bold("conntrack"),
+        roman("(8), "),
+        bold("sysctl"),
+        roman("(8)"),
+    ]);
     page.to_roff()
 }
 

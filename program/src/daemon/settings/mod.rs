@@ -9,6 +9,7 @@
 //! there is one, nothing of the file takes effect.
 
 mod describe;
+mod network;
 mod read;
 mod values;
 
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 pub(crate) use describe::{manual, sample};
+pub(crate) use network::{Fate, Interfaces, Open, Pair};
 pub(crate) use read::{Complaint, Overrides, read};
 pub(crate) use values::{Group, Level, Mode, Number, Speed, Target, User};
 
@@ -122,6 +124,32 @@ settings! {
         speed: Speed = "1", Restart;
         /// Whether the capture begins again when it is over. Time goes on.
         repeat: bool = "false", Restart;
+        /// Interfaces that are listened on, as in "eth0,eth1"; none if empty.
+        tap: Interfaces = "\"\"", Restart;
+        /// Two interfaces between which packets pass through the tracker, as in "eth0,eth1"; none if empty.
+        bridge: Pair = "\"\"", Restart;
+    }
+    /// Listening on interfaces.
+    tap Tap {
+        /// Bytes taken of each packet. Headers have to fit; a checksum is verified only of packets that fit
+        /// whole.
+        snap: Number<128, 65_535> = "2048", Restart;
+        /// Megabytes of memory, for each worker, in which packets wait for it.
+        ring: Number<1, 4096> = "64", Restart;
+        /// Whether the interfaces receive packets for others, too.
+        promiscuous: bool = "true", Restart;
+    }
+    /// What may pass between two interfaces.
+    bridge Bridge {
+        /// From where connections may be opened: "both" sides, the "first" interface's, the "second"'s, or
+        /// "neither".
+        open: Open = "\"both\"", Restart;
+        /// Packets that belong to no connection and open none (INVALID): "pass" or "drop".
+        invalid: Fate = "\"pass\"", Restart;
+        /// Packets that would open a connection and find the table full: "drop", or "pass" untracked.
+        full: Fate = "\"drop\"", Restart;
+        /// The most entries that one source address may have; 0 is no limit.
+        per_source: Number<0, 4_294_967_295> = "0", Restart;
     }
     /// The socket over which the daemon is asked.
     control Control {

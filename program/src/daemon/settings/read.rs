@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ip_conntrack::Config;
 use toml::de::{DeTable, DeValue};
 
+use super::network::{Interfaces, Pair};
 use super::values::{Number, Speed};
 use super::{KEYS, SECTIONS, Settings};
 use crate::cli::Setting;
@@ -22,6 +23,10 @@ pub(crate) struct Overrides {
     pub(crate) replay: Option<PathBuf>,
     pub(crate) speed: Option<Speed>,
     pub(crate) repeat: bool,
+    pub(crate) tap: Option<Interfaces>,
+    pub(crate) bridge: Option<Pair>,
+    /// Keys of section `[bridge]` and their values.
+    pub(crate) policy: Vec<(String, String)>,
     pub(crate) control: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) proc: Option<PathBuf>,
@@ -37,6 +42,14 @@ impl Overrides {
         }
         put(&mut settings.run.workers, self.workers.as_ref());
         put(&mut settings.run.speed, self.speed.as_ref());
+        // A source on the command line takes the place of that in the file.
+        if self.tap.is_some() || self.bridge.is_some() || self.replay.is_some() {
+            settings.run.replay = None;
+            settings.run.tap = Interfaces::default();
+            settings.run.bridge = Pair::default();
+        }
+        put(&mut settings.run.tap, self.tap.as_ref());
+        put(&mut settings.run.bridge, self.bridge.as_ref());
         put(&mut settings.control.path, self.control.as_ref());
         for (place, path) in [
             (&mut settings.run.replay, &self.replay),
@@ -91,6 +104,8 @@ pub(crate) fn read(path: Option<&Path>, overrides: &Overrides) -> Result<Setting
     }
     reading.take_file(&mut settings);
     overrides.lay_over(&mut settings);
+    reading.take_policy(&mut settings, &overrides.policy);
+    reading.check_source(&settings);
     if reading.complaints.is_empty() {
         reading.check_knobs(&mut settings);
     }
@@ -135,7 +150,12 @@ impl Reading {
         // What comes after a mistake in the form may be read wrongly.
         if self.complaints.is_empty() {
             for (section, value) in table.get_ref().iter() {
-                self.take_section(settings, section.get_ref(), &section.span(), value.get_ref());
+                self.take_section(
+                    settings,
+                    section.get_ref(),
+                    &section.span(),
+                    value.get_ref(),
+                );
             }
             self.complaints.sort_by_key(|complaint| complaint.line);
         }
@@ -150,7 +170,10 @@ impl Reading {
     ) {
         let known = SECTIONS.iter().any(|(name, _)| *name == section);
         let Some(table) = value.as_table().filter(|_| known || section == "sysctl") else {
-            let sections: Vec<_> = SECTIONS.iter().map(|(name, _)| format!("[{name}]")).collect();
+            let sections: Vec<_> = SECTIONS
+                .iter()
+                .map(|(name, _)| format!("[{name}]"))
+                .collect();
             let text = match value.as_table() {
                 Some(_) => format!("[{section}]: there is no such section"),
                 None => format!("{section}: keys stand in sections"),
@@ -199,14 +222,71 @@ impl Reading {
                     continue;
                 }
                 DeValue::String(text) => text.to_string(),
-                _ => self.text.get(place.clone()).unwrap_or_default().replace('_', ""),
+                _ => self
+                    .text
+                    .get(place.clone())
+                    .unwrap_or_default()
+                    .replace('_', ""),
             };
             match Config::default().set_by_name(&name, &number) {
                 Ok(_) | Err(ip_conntrack::ConfigError::ThresholdOrder { .. }) => {
-                    settings.sysctl.push(Setting { name, value: number });
+                    settings.sysctl.push(Setting {
+                        name,
+                        value: number,
+                    });
                 }
                 Err(error) => self.complain(Some(place), format!("sysctl.{error}")),
             }
+        }
+    }
+
+    /// The policy on the command line: keys and values of `[bridge]`, without the quotes.
+    fn take_policy(&mut self, settings: &mut Settings, policy: &[(String, String)]) {
+        for (key, text) in policy {
+            let value = match text.parse::<i64>() {
+                Ok(_) => format!("value = {text}"),
+                Err(_) => format!("value = {text:?}"),
+            };
+            let table = DeTable::parse(&value).ok();
+            let value = table
+                .as_ref()
+                .and_then(|table| table.get_ref().get("value"));
+            let put = value.and_then(|value| settings.put("bridge", key, value.get_ref()));
+            let why = match put {
+                Some(Ok(())) => continue,
+                Some(Err(why)) => why,
+                None => {
+                    let keys = KEYS.iter().filter(|key| key.section == "bridge");
+                    let keys: Vec<_> = keys.map(|key| key.name).collect();
+                    format!("there is no such key; there are {}", keys.join(", "))
+                }
+            };
+            self.complaints.push(Complaint {
+                file: "--policy".to_owned(),
+                line: 0,
+                text: format!("{key}={text}: {why}"),
+            });
+        }
+    }
+
+    fn check_source(&mut self, settings: &Settings) {
+        let run = &settings.run;
+        let sources = [
+            ("replay", run.replay.is_some()),
+            ("tap", !run.tap.is_none()),
+            ("bridge", run.bridge.0.is_some()),
+        ];
+        let set: Vec<_> = sources
+            .iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(name, _)| *name)
+            .collect();
+        if set.len() > 1 {
+            let text = format!(
+                "[run] has {}: packets come from one of them only",
+                set.join(" and ")
+            );
+            self.complain(None, text);
         }
     }
 

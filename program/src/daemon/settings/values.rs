@@ -23,7 +23,9 @@ pub(super) trait Value: Sized {
 pub(super) fn default<T: Value>(text: &str) -> T {
     let line = format!("value = {text}");
     let table = DeTable::parse(&line).ok();
-    let value = table.as_ref().and_then(|table| table.get_ref().get("value"));
+    let value = table
+        .as_ref()
+        .and_then(|table| table.get_ref().get("value"));
     match value.map(|value| T::read(value.get_ref())) {
         Some(Ok(value)) => value,
         _ => unreachable!("the default {text} is not what its type accepts"),
@@ -91,7 +93,8 @@ impl Value for PathBuf {
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
         let path = value.as_str().map(PathBuf::from);
-        path.filter(|path| path.is_absolute()).ok_or_else(wrong::<Self>)
+        path.filter(|path| path.is_absolute())
+            .ok_or_else(wrong::<Self>)
     }
 }
 
@@ -157,7 +160,9 @@ impl Value for Mode {
     }
 
     fn read(value: &DeValue<'_>) -> Result<Self, String> {
-        let mode = value.as_str().and_then(|text| u32::from_str_radix(text, 8).ok());
+        let mode = value
+            .as_str()
+            .and_then(|text| u32::from_str_radix(text, 8).ok());
         let mode = mode.filter(|mode| *mode <= 0o777).map(Mode);
         mode.ok_or_else(wrong::<Self>)
     }

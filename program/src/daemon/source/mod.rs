@@ -9,8 +9,12 @@
 //! there is nothing to take, it sleeps until the source's file descriptor can be read, until the time
 //! that the source names, or until it has something else to do.
 
+mod bridge;
+mod census;
 mod clock;
+mod counted;
 mod replay;
+mod tap;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -18,14 +22,39 @@ use std::time::Duration;
 
 use ip_conntrack::{Arrival, Time, Verdict};
 
+pub(crate) use bridge::{Bridge, Policy};
+pub(crate) use census::Sources;
 pub(crate) use clock::Clock;
+pub(crate) use counted::Counted;
 pub(crate) use replay::{Pace, Replay};
+pub(crate) use tap::Tap;
 
 /// Packets that go to the tracker together, at most.
 pub(crate) const BATCH: usize = 32;
 
+/// Packets that go to the tracker together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) arrivals: &'a [Arrival<'a>],
+    /// Whether they may open connections.
+    pub(crate) may_open: bool,
+    /// Whether their checksums are known to be right, or will be made right when they are sent: then they are
+    /// not verified.
+    pub(crate) is_checked: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) const fn of(arrivals: &'a [Arrival<'a>]) -> Batch<'a> {
+        Batch {
+            arrivals,
+            may_open: true,
+            is_checked: false,
+        }
+    }
+}
+
 /// Tracks a batch: the verdict on each packet goes to the same place.
-pub(crate) type Track<'a> = dyn FnMut(&[Arrival<'_>], &mut [Verdict]) + 'a;
+pub(crate) type Track<'a> = dyn FnMut(&Batch<'_>, &mut [Verdict]) + 'a;
 
 /// A source of packets, for one worker.
 pub(crate) trait Source: Send {
@@ -39,8 +68,13 @@ pub(crate) trait Source: Send {
     ///
     /// # Errors
     ///
-    /// No more will come from here. The text says what is broken, and where.
+    /// No more will come from here, and the daemon ends. The text says what is broken, and where.
     fn take(&mut self, track: &mut Track<'_>) -> io::Result<Next>;
+
+    /// What it has counted.
+    fn counted(&self) -> Counted {
+        Counted::default()
+    }
 
     /// What becomes readable when there are packets.
     fn fd(&self) -> Option<BorrowedFd<'_>> {

@@ -58,7 +58,10 @@ impl fmt::Display for Refused {
         match self {
             Refused::Foreign => write!(f, "it is no state file"),
             Refused::Version(version) => {
-                write!(f, "it has version {version}, and only version {VERSION} can be read")
+                write!(
+                    f,
+                    "it has version {version}, and only version {VERSION} can be read"
+                )
             }
             Refused::Truncated { has, should } => {
                 write!(f, "it is cut short: it has {has} of {should} bytes")
@@ -88,15 +91,31 @@ impl Header {
         if !bytes.starts_with(MAGIC) {
             let begins = !bytes.is_empty() && MAGIC.starts_with(bytes);
             return Err(match begins {
-                true => Refused::Truncated { has: file_len, should: LEN as u64 },
+                true => Refused::Truncated {
+                    has: file_len,
+                    should: LEN as u64,
+                },
                 false => Refused::Foreign,
             });
         }
         let Some(bytes) = bytes.first_chunk::<LEN>() else {
-            return Err(Refused::Truncated { has: file_len, should: LEN as u64 });
+            return Err(Refused::Truncated {
+                has: file_len,
+                should: LEN as u64,
+            });
         };
-        let u32_at = |at: usize| bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u32::from_le_bytes(*b));
-        let u64_at = |at: usize| bytes.get(at..).and_then(|b| b.first_chunk()).map_or(0, |b| u64::from_le_bytes(*b));
+        let u32_at = |at: usize| {
+            bytes
+                .get(at..)
+                .and_then(|b| b.first_chunk())
+                .map_or(0, |b| u32::from_le_bytes(*b))
+        };
+        let u64_at = |at: usize| {
+            bytes
+                .get(at..)
+                .and_then(|b| b.first_chunk())
+                .map_or(0, |b| u64::from_le_bytes(*b))
+        };
         if u32_at(8) != VERSION {
             return Err(Refused::Version(u32_at(8)));
         }
@@ -111,8 +130,13 @@ impl Header {
         };
         let should = header.len.saturating_add(LEN as u64);
         match file_len.cmp(&should) {
-            std::cmp::Ordering::Less => Err(Refused::Truncated { has: file_len, should }),
-            std::cmp::Ordering::Greater => Err(Refused::Damaged("it has more bytes than it should")),
+            std::cmp::Ordering::Less => Err(Refused::Truncated {
+                has: file_len,
+                should,
+            }),
+            std::cmp::Ordering::Greater => {
+                Err(Refused::Damaged("it has more bytes than it should"))
+            }
             std::cmp::Ordering::Equal => Ok(header),
         }
     }

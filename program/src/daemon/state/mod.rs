@@ -84,7 +84,10 @@ pub(crate) enum Restored {
 /// It cannot be read, or not be put aside. The text names the file.
 pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result<Restored> {
     let named = |error: io::Error| {
-        let text = format!("{}: the saved table cannot be taken back: {error}", path.display());
+        let text = format!(
+            "{}: the saved table cannot be taken back: {error}",
+            path.display()
+        );
         io::Error::new(error.kind(), text)
     };
     let mut file = match File::open(path) {
@@ -93,7 +96,9 @@ pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result
         Err(error) => return Err(named(error)),
     };
     match check(&mut file).map_err(named)? {
-        Ok(header) => read(file, header, each).map_err(named).map(Restored::Entries),
+        Ok(header) => read(file, header, each)
+            .map_err(named)
+            .map(Restored::Entries),
         Err(refused) => {
             let aside = put_aside(path).map_err(named)?;
             Ok(Restored::Aside(refused, aside))
@@ -105,7 +110,9 @@ pub(crate) fn restore(path: &Path, each: impl FnMut(&Message<'_>)) -> io::Result
 fn check(file: &mut File) -> io::Result<Result<Header, Refused>> {
     let file_len = file.metadata()?.len();
     let mut first = Vec::with_capacity(frame::LEN);
-    file.by_ref().take(frame::LEN as u64).read_to_end(&mut first)?;
+    file.by_ref()
+        .take(frame::LEN as u64)
+        .read_to_end(&mut first)?;
     let header = match Header::read(&first, file_len) {
         Ok(header) => header,
         Err(refused) => return Ok(Err(refused)),
@@ -120,14 +127,18 @@ fn check(file: &mut File) -> io::Result<Result<Header, Refused>> {
         checksum.update(chunk.get(..count).unwrap_or_default());
     }
     if checksum.finalize() != header.checksum {
-        return Ok(Err(Refused::Damaged("the checksum of its entries is wrong")));
+        return Ok(Err(Refused::Damaged(
+            "the checksum of its entries is wrong",
+        )));
     }
     file.seek(SeekFrom::Start(frame::LEN as u64))?;
     let mut entries = 0;
     let whole = messages(&*file, |_| entries += 1)?;
     Ok(match whole && entries == header.entries {
         true => Ok(header),
-        false => Err(Refused::Damaged("its entries are no messages of this machine")),
+        false => Err(Refused::Damaged(
+            "its entries are no messages of this machine",
+        )),
     })
 }
 

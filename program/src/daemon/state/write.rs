@@ -20,7 +20,9 @@ pub(super) fn replace(path: &Path, tracker: &Tracker) -> io::Result<()> {
     }
     replaced?;
     // The name is on the disk when the directory is.
-    let directory = path.parent().filter(|directory| !directory.as_os_str().is_empty());
+    let directory = path
+        .parent()
+        .filter(|directory| !directory.as_os_str().is_empty());
     File::open(directory.unwrap_or(Path::new(".")))?.sync_all()
 }
 
@@ -33,8 +35,14 @@ fn draft_of(path: &Path) -> PathBuf {
 fn write(draft: &Path, tracker: &Tracker) -> io::Result<()> {
     // What a killed daemon left may belong to somebody else.
     let _ = fs::remove_file(draft);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(draft)?;
-    let begun = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(draft)?;
+    let begun = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let mut header = Header {
         begun: u64::try_from(begun.as_nanos()).unwrap_or(u64::MAX),
         ..Header::default()
@@ -46,10 +54,17 @@ fn write(draft: &Path, tracker: &Tracker) -> io::Result<()> {
         out.clear();
         let step = walk.step(tracker, move |shard, cursor| {
             let mut count = 0;
-            let next = shard.conntrack.connections_from(cursor, SLOTS_AT_ONCE, |connection| {
-                ip_conntrack::format::netlink::put_entry(&mut out, Default::default(), 0, &connection);
-                count += 1;
-            });
+            let next = shard
+                .conntrack
+                .connections_from(cursor, SLOTS_AT_ONCE, |connection| {
+                    ip_conntrack::format::netlink::put_entry(
+                        &mut out,
+                        Default::default(),
+                        0,
+                        &connection,
+                    );
+                    count += 1;
+                });
             ((out, count), next)
         });
         match step {

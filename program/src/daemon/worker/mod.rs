@@ -21,14 +21,14 @@ use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use ip_conntrack::{Arrival, Dispatch, Verdict, Zone};
+use ip_conntrack::{Dispatch, Verdict};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::{debug, error};
 
 pub(crate) use shard::Shard;
 pub(crate) use wake::Bell;
 
-use super::source::{Next, Source};
+use super::source::{Batch, Next, Source};
 
 /// Slots of the table that one step of a listing looks at.
 pub(crate) const SLOTS_AT_ONCE: u32 = 1024;
@@ -64,6 +64,8 @@ struct Shared {
     sleeps: AtomicBool,
     /// Rounds gone.
     rounds: AtomicU64,
+    /// No more packets come: the source has failed.
+    failed: AtomicBool,
 }
 
 impl Workers {
@@ -83,6 +85,7 @@ impl Workers {
                 bell: Bell::new()?,
                 sleeps: AtomicBool::new(false),
                 rounds: AtomicU64::new(0),
+                failed: AtomicBool::new(false),
             });
             let round = Round {
                 shard,
@@ -145,7 +148,9 @@ impl Workers {
         work: impl Fn(&mut Shard) -> T + Clone + Send + 'static,
     ) -> Result<Vec<T>, Gone> {
         let workers = 0..self.count();
-        workers.map(|worker| self.ask(worker, work.clone())).collect()
+        workers
+            .map(|worker| self.ask(worker, work.clone()))
+            .collect()
     }
 
     /// Rounds that each has gone: who does not go on is stuck.
@@ -154,9 +159,17 @@ impl Workers {
         self.workers.iter().map(rounds).collect()
     }
 
+    /// Whether the source of one of them has failed. It answers all the same.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.shared.failed.load(Relaxed))
+    }
+
     /// Whether one of them has ended.
     pub(crate) fn is_broken(&self) -> bool {
-        let has_ended = |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
+        let has_ended =
+            |worker: &Worker| worker.thread.as_ref().is_none_or(JoinHandle::is_finished);
         self.workers.iter().any(has_ended)
     }
 }
@@ -168,7 +181,11 @@ impl Drop for Workers {
             worker.shared.bell.ring();
         }
         for worker in &mut self.workers {
-            if worker.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            if worker
+                .thread
+                .take()
+                .is_some_and(|thread| thread.join().is_err())
+            {
                 error!("a worker has panicked");
             }
         }
@@ -220,14 +237,14 @@ impl Round {
             return Next::Readable;
         }
         let shard = &mut self.shard;
-        let mut track = |arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]| {
-            shard.conntrack.track_batch(Zone::default(), arrivals, verdicts);
-        };
+        let mut track = |batch: &Batch<'_>, verdicts: &mut [Verdict]| shard.track(batch, verdicts);
         let taken = self.source.take(&mut track);
+        self.shard.source = self.source.counted();
         self.shard.note_full();
         taken.unwrap_or_else(|error| {
-            error!("{error}; no more packets come from there");
+            error!("{error}");
             self.broken = true;
+            self.shared.failed.store(true, Relaxed);
             Next::Readable
         })
     }

@@ -4,10 +4,11 @@ use std::sync::{Arc, Weak};
 
 use ip_conntrack::format::netlink::own::Groups;
 use ip_conntrack::format::netlink::{Origin, group_of, put_event};
-use ip_conntrack::{Conntrack, Reason};
+use ip_conntrack::{Conntrack, Knob, Reason, Verdict, Zone};
 use tracing::warn;
 
 use crate::daemon::events::Mailbox;
+use crate::daemon::source::{Batch, Counted};
 use crate::often::Often;
 
 /// Events that the tracker keeps until they are told: one step makes no more.
@@ -16,6 +17,8 @@ const EVENTS_AT_ONCE: usize = 1 << 14;
 /// What a worker owns, and what requests can use.
 pub(crate) struct Shard {
     pub(crate) conntrack: Conntrack,
+    /// What the source of its packets has counted.
+    pub(crate) source: Counted,
     listeners: Vec<(Groups, Weak<Mailbox>)>,
     /// An event as a message.
     message: Vec<u8>,
@@ -30,11 +33,27 @@ impl Shard {
     pub(crate) fn new(conntrack: Conntrack) -> Shard {
         Shard {
             conntrack,
+            source: Counted::default(),
             listeners: Vec::new(),
             message: Vec::new(),
             full: Often::default(),
             full_said: 0,
             left_out_said: 0,
+        }
+    }
+
+    /// Tracks a batch of packets.
+    pub(crate) fn track(&mut self, batch: &Batch<'_>, verdicts: &mut [Verdict]) {
+        let conntrack = &mut self.conntrack;
+        conntrack.set_open(batch.may_open);
+        let leaves_out = batch.is_checked && conntrack.config().get(Knob::Checksum) != 0;
+        // A flag takes 0 and 1.
+        if leaves_out {
+            let _ = conntrack.set(Knob::Checksum, 0);
+        }
+        conntrack.track_batch(Zone::default(), batch.arrivals, verdicts);
+        if leaves_out {
+            let _ = conntrack.set(Knob::Checksum, 1);
         }
     }
 
@@ -51,7 +70,11 @@ impl Shard {
 
     /// Events are made while somebody listens.
     fn set_events(&mut self) {
-        let capacity = if self.listeners.is_empty() { 0 } else { EVENTS_AT_ONCE };
+        let capacity = if self.listeners.is_empty() {
+            0
+        } else {
+            EVENTS_AT_ONCE
+        };
         self.conntrack.set_event_capacity(capacity);
     }
 
@@ -79,7 +102,8 @@ impl Shard {
             }
         }
         if is_gone {
-            self.listeners.retain(|(_, mailbox)| mailbox.strong_count() > 0);
+            self.listeners
+                .retain(|(_, mailbox)| mailbox.strong_count() > 0);
             self.set_events();
         }
     }
