@@ -18,6 +18,7 @@ use std::fmt;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::instructions::{LOAD_32, SET, call, constant, exit, load};
 use crate::interface::Interface;
@@ -27,6 +28,9 @@ use crate::sys::xsk::{Frame, Frames, Port};
 
 /// Frames that each ring holds.
 const SLOTS: u32 = 1024;
+
+/// How long it is waited for queues that somebody else has.
+const BUSY: Duration = Duration::from_secs(2);
 
 /// What a frame has beside the packet: an Ethernet header, two VLAN tags, and the room that the kernel keeps
 /// before it.
@@ -119,7 +123,7 @@ pub struct WireCounted {
 /// program already; fewer queues than wires; no right to (`CAP_NET_ADMIN`, `CAP_NET_RAW` and `CAP_BPF`).
 pub fn between(interfaces: &[Interface; 2], wires: usize) -> io::Result<(Vec<Wire>, Mode)> {
     check(interfaces, wires)?;
-    let opened = open(interfaces, wires, true).or_else(|_| open(interfaces, wires, false))?;
+    let opened = open_soon(interfaces, wires)?;
     let (parts, maps, zero_copy) = opened;
     let promiscuous = Promiscuous::new()?;
     let [first, second] = interfaces;
@@ -145,6 +149,20 @@ pub fn between(interfaces: &[Interface; 2], wires: usize) -> io::Result<(Vec<Wir
         _hold: Arc::clone(&hold),
     };
     Ok((parts.into_iter().map(wire).collect(), mode))
+}
+
+/// Sockets of a process that was just killed are there for some milliseconds more.
+fn open_soon(interfaces: &[Interface; 2], wires: usize) -> io::Result<Opened> {
+    let end = Instant::now() + BUSY;
+    loop {
+        let opened = open(interfaces, wires, true).or_else(|_| open(interfaces, wires, false));
+        match opened {
+            Err(error) if error.kind() == io::ErrorKind::ResourceBusy && Instant::now() < end => {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            opened => return opened,
+        }
+    }
 }
 
 fn check(interfaces: &[Interface; 2], wires: usize) -> io::Result<()> {

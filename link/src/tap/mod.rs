@@ -110,6 +110,9 @@ const OUTGOING: i32 = 4;
 /// The program that says how many bytes of a packet are taken: 0 of those that are not.
 fn takes(interfaces: &[Interface], snap: u32) -> Vec<Instruction> {
     const CONTEXT: u8 = 6;
+    if interfaces.is_empty() {
+        return answer(0).into();
+    }
     let mut code = vec![
         register(SET, CONTEXT, 1),
         load(LOAD_32, 1, CONTEXT, INTERFACE),

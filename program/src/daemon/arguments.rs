@@ -53,7 +53,7 @@ pub(crate) struct Run {
     control: Option<PathBuf>,
 
     /// The file in which the table outlives the daemon; '' for none
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = path_or_none)]
     state: Option<PathBuf>,
 
     /// Mount the files of /proc on this empty directory
@@ -67,6 +67,11 @@ pub(crate) struct Run {
 
 fn workers(text: &str) -> Result<Number<1, 256>, String> {
     text.parse().unwrap_or(0_i64).try_into()
+}
+
+/// clap itself takes no empty path.
+fn path_or_none(text: &str) -> Result<PathBuf, String> {
+    Ok(PathBuf::from(text))
 }
 
 fn policy(text: &str) -> Result<(String, String), String> {
