@@ -1,0 +1,138 @@
+//! Listening beside the kernel's own tracking.
+
+use std::time::Duration;
+
+use crate::daemon::Daemon;
+use crate::frames::{Random, Sender, frame, udp, v4};
+use crate::listing::compare;
+use crate::path::{Path, SERVER};
+
+fn pause() {
+    std::thread::sleep(Duration::from_millis(1500));
+}
+
+#[test]
+fn a_router_is_seen_as_it_sees_itself_and_forwarded_packets_once() {
+    for workers in [1, 3] {
+        let Some(path) = Path::new() else { return };
+        path.bridge_by_kernel();
+        let tap = format!("--tap client-side,server-side --workers {workers}");
+        let daemon = Daemon::start(&path.router, &tap);
+        path.talk();
+        assert!(compare(&daemon, &path.router) >= 8);
+        let ended = daemon.stop();
+        assert_eq!(ended.load("tap_lost"), 0, "{}", ended.log);
+        assert_eq!(ended.counter("clock_backwards"), 0, "{}", ended.log);
+        assert!(ended.load("packets") > 500, "{}", ended.log);
+    }
+}
+
+#[test]
+fn a_host_that_is_watched_is_seen_both_ways_and_so_is_its_loopback() {
+    let Some(path) = Path::new() else { return };
+    path.bridge_by_kernel();
+    let daemon = Daemon::start(&path.client, "--tap eth0,lo");
+    path.talk();
+    path.client
+        .must("ping", &["-q", "-c3", "-i0.2", "127.0.0.1"]);
+    pause();
+    // What the client sends and gets is what the router forwards.
+    compare(&daemon, &path.router);
+    let own = daemon.ask(&["-L", "-p", "icmp", "-s", "127.0.0.1"]).out;
+    assert!(own.contains("packets=3 bytes=252 src=127.0.0.1"), "{own}");
+    assert_eq!(own.lines().count(), 1, "{own}");
+}
+
+#[test]
+fn tags_are_taken_off_and_interfaces_may_go_and_come_back() {
+    let Some(path) = Path::new() else { return };
+    let daemon = Daemon::start(&path.between, "--tap left");
+    let datagram = v4(17, [10, 93, 9, 9], [10, 93, 9, 8], &udp(7, 53, b"x"));
+    let mut tagged = vec![0, 42];
+    tagged.extend(0x0800_u16.to_be_bytes());
+    tagged.extend(&datagram);
+    let mut sender = Sender::new(&path.client, "eth0");
+    sender.send(&frame(0x8100, &tagged));
+    sender.finish();
+    pause();
+    let listed = daemon.ask(&["-L", "-s", "10.93.9.9"]).out;
+    assert!(
+        listed.contains("sport=7 dport=53 packets=1 bytes=29"),
+        "{listed}"
+    );
+
+    path.between.ip("link set left down");
+    pause();
+    path.between.ip("link set left up");
+    pause();
+    drop(sender);
+    path.between.ip("link del left");
+    pause();
+    path.between.ip("link add left type veth peer name eth9");
+    path.between.ip("link set left up");
+    path.between.ip("link set eth9 up");
+    pause();
+    let mut sender = Sender::new(&path.between, "eth9");
+    sender.send(&frame(0x0800, &datagram));
+    sender.finish();
+    pause();
+    let listed = daemon.ask(&["-L", "-s", "10.93.9.9"]).out;
+    assert!(
+        listed.contains("packets=2 bytes=58"),
+        "{listed}{}",
+        daemon.log()
+    );
+    let log = daemon.stop().log;
+    for said in [
+        "left: the link is down",
+        "left: the link is up",
+        "left is gone",
+        "left has come back",
+    ] {
+        assert!(log.contains(said), "{said}: {log}");
+    }
+}
+
+#[test]
+fn frames_of_any_kind_do_no_harm() {
+    let Some(path) = Path::new() else { return };
+    path.bridge_by_kernel();
+    let daemon = Daemon::start(&path.between, "--tap left --workers 2");
+    let mut random = Random(5);
+    let mut sender = Sender::new(&path.client, "eth0");
+    for _ in 0..100_000 {
+        sender.send(&mangled(&mut random));
+    }
+    sender.finish();
+    assert!(path.fetches(SERVER));
+    assert!(daemon.memory() < 400 << 20, "{}", daemon.memory());
+    let ended = daemon.stop();
+    let seen = ended.load("packets") + ended.load("tap_lost");
+    // A few are refused for their tags before anybody may listen.
+    assert!(seen >= 99_000, "{}", ended.log);
+}
+
+/// A frame of random bytes, or a packet that was right once.
+pub(crate) fn mangled(random: &mut Random) -> Vec<u8> {
+    let kinds = [0x0800, 0x86dd, 0x8100, 0x8847, 0x8864, 0x0806];
+    let kind = kinds[random.below(kinds.len())];
+    let len = random.below(1400);
+    if random.below(2) == 0 {
+        return frame(kind, &random.bytes(len));
+    }
+    let protocols = [1, 6, 17, 132, 47, 58];
+    let protocol = protocols[random.below(protocols.len())];
+    let port = random.below(1 << 16) as u16;
+    let mut packet = v4(
+        protocol,
+        [10, 93, 7, 1],
+        [10, 93, 7, 2],
+        &udp(port, 53, &random.bytes(len)),
+    );
+    for _ in 0..random.below(3) {
+        let at = random.below(packet.len());
+        packet[at] = random.next() as u8;
+    }
+    packet.truncate(1 + random.below(packet.len()));
+    frame(kind, &packet)
+}
