@@ -113,7 +113,7 @@ impl<'a> Group<'a> {
     fn column(&self, column: Column) -> &Ranking {
         self.columns[column as usize].get_or_init(|| {
             let key = key(column);
-            Ranking::of(self.iter().map(|row| key(&row)).collect(), TOP)
+            Ranking::of(self.iter().map(|row| key(&row)), TOP)
         })
     }
 
