@@ -3,12 +3,15 @@
 //!     cargo run --release -p ip_conntrack --example list_speed [CONNECTIONS]
 //!
 //! Four connections in five are established TCP, the others UDP without an answer; every tenth is of
-//! IPv6. The readable form alone is measured too, since every listing makes it.
+//! IPv6. The readable form alone is measured too, since every listing makes it; and ctnetlink's messages, which
+//! are read again as the tool reads those of the kernel's table.
 
 use std::hint::black_box;
 use std::io::{self, Write};
 use std::time::Instant;
 
+use ip_conntrack::format::netlink::names::flag;
+use ip_conntrack::format::netlink::{self, Entry, Messages, Origin};
 use ip_conntrack::format::{Options, json, line, xml};
 use ip_conntrack::{Config, Connection, Conntrack, Knob, LinkType, Packet, Time};
 
@@ -20,7 +23,7 @@ const CHUNK: usize = 1 << 16;
 
 type Form = (&'static str, fn(&mut Vec<u8>, &Connection));
 
-const FORMS: [Form; 6] = [
+const FORMS: [Form; 7] = [
     ("readable form", |_, connection| {
         black_box(connection);
     }),
@@ -34,6 +37,9 @@ const FORMS: [Form; 6] = [
     }),
     ("json", |out, connection| {
         json::entry(out, connection, &Options::default());
+    }),
+    ("ctnetlink", |out, connection| {
+        netlink::put_entry(out, Origin::default(), flag::MULTI, connection);
     }),
 ];
 
@@ -52,6 +58,35 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "{name}: {} entries, {bytes} bytes, {seconds:.3} s, {each:.0} ns an entry",
             conntrack.len()
         );
+    }
+    read_again(&conntrack)
+}
+
+/// Messages in pieces of the size that the kernel sends them in, read alone and then with the line that the
+/// tool prints.
+fn read_again(conntrack: &Conntrack) -> Result<(), Box<dyn std::error::Error>> {
+    let mut pieces = vec![Vec::new()];
+    for connection in conntrack.connections() {
+        if pieces.last().is_none_or(|piece| piece.len() > CHUNK / 2) {
+            pieces.push(Vec::with_capacity(CHUNK));
+        }
+        if let Some(piece) = pieces.last_mut() {
+            netlink::put_entry(piece, Origin::default(), flag::MULTI, &connection);
+        }
+    }
+    for (name, prints) in [("read", false), ("read, and conntrack -L", true)] {
+        let mut line = Vec::new();
+        let begin = Instant::now();
+        for message in pieces.iter().flat_map(|piece| Messages::new(piece)) {
+            let read = Entry::read(&message?)?;
+            if prints {
+                line.clear();
+                line::list(&mut line, &read.connection, &Options::default());
+            }
+            black_box((&read, &line));
+        }
+        let each = begin.elapsed().as_secs_f64() * 1e9 / conntrack.len() as f64;
+        println!("ctnetlink {name}: {each:.0} ns an entry");
     }
     Ok(())
 }

@@ -51,7 +51,7 @@ pub use conntrack::{Begin, Conntrack, Handle};
 pub use event::{Cause, Changes, Event, EventKind};
 pub use expectation::{ExpectEvent, ExpectFlags, Expectation, NewExpectation, WhichExpectation};
 pub use limit::Limit;
-pub use packet::{LinkType, Packet};
+pub use packet::{LinkType, Packet, finish_checksum};
 pub use parts::TupleParts;
 pub use shard::Dispatch;
 pub use stats::Stats;

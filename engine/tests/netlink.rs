@@ -229,7 +229,11 @@ fn any_new_expectation() -> impl Strategy<Value = NewExpectation> {
         |(tuple, master, (zone, timeout, flags, class))| NewExpectation {
             tuple,
             mask: Some(tuple),
-            master: Some(master),
+            // Of the same family as what it expects.
+            master: Some(match master.is_ipv6() == tuple.is_ipv6() {
+                true => master,
+                false => tuple,
+            }),
             zone: Zone::both(zone),
             timeout,
             flags: ExpectFlags(flags),
@@ -566,6 +570,8 @@ fn a_request_without_a_tuple_or_a_family_is_refused_as_linux_does() {
     });
     let tuple = &bytes[20..];
     assert!(read(kind::CT_GET, 0, 2, tuple).is_ok());
-    assert_eq!(read(kind::CT_GET, 0, 0, tuple), Err(Refusal::NotSupported));
+    for kind in [kind::CT_GET, kind::CT_DELETE, kind::CT_NEW] {
+        assert_eq!(read(kind, 0, 0, tuple), Err(Refusal::NotSupported));
+    }
     assert_eq!(read(0x7fff, 0, 2, tuple), Err(Refusal::NotSupported));
 }

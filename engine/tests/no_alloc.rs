@@ -13,6 +13,7 @@
 mod support;
 
 use allocation_counter::measure;
+use ip_conntrack::format::netlink::{Entry, Messages, Origin, put_entry};
 use ip_conntrack::{Arrival, Class, Conntrack, Knob, LinkType, Reason, Time, Verdict, Zone};
 
 use support::{ACK, Flow, START, SYN, at, connect, converse, flow, flow6, tracker};
@@ -120,4 +121,24 @@ fn a_full_table_evicts_refuses_and_collects_without_taking_memory() {
     assert_eq!(count, 0, "refusing");
     let mut reasons = verdicts.iter().map(|verdict| verdict.reason);
     assert!(reasons.all(|reason| reason == Some(Reason::TableFull)));
+}
+
+#[test]
+fn an_entry_without_names_is_read_from_its_message_without_memory() {
+    let mut conntrack = limited(1000);
+    let mut bytes = Vec::new();
+    for number in 0..FLOWS {
+        connect(&mut conntrack, flow(number), START);
+        converse(&mut conntrack, flow6(number), START);
+    }
+    for connection in conntrack.connections() {
+        put_entry(&mut bytes, Origin::default(), 0, &connection);
+    }
+    let mut read = 0;
+    let info = measure(|| {
+        for message in Messages::new(&bytes) {
+            read += u32::from(Entry::read(&message.unwrap()).is_ok());
+        }
+    });
+    assert_eq!((read, info.count_total), (2 * FLOWS, 0));
 }

@@ -14,7 +14,8 @@
 //! # }
 //! ```
 //!
-//! [`netlink`] talks to the kernel's connection table, and to a daemon's.
+//! [`netlink`] talks to the kernel's connection table, and to a daemon's. [`queue`] takes packets that a rule of
+//! the kernel's holds up, and says whether they go on; [`tun`] is an interface of our own.
 //!
 //! [`sys`] is what it asks of the operating system directly, and the only place of unsafe code.
 
@@ -23,6 +24,10 @@
 pub mod capture;
 #[cfg(target_os = "linux")]
 pub mod netlink;
+#[cfg(target_os = "linux")]
+pub mod queue;
 pub mod sys;
+#[cfg(target_os = "linux")]
+pub mod tun;
 
 pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};

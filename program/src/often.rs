@@ -16,6 +16,8 @@ pub(crate) struct Often {
     said: u32,
     /// Messages that were not said.
     pub(crate) suppressed: u64,
+    /// Of them, those that were told of.
+    told: u64,
 }
 
 impl Often {
@@ -32,5 +34,22 @@ impl Often {
             false => self.suppressed += 1,
         }
         may
+    }
+
+    /// Whether the message that may be said is the first one of its interval.
+    pub(crate) const fn is_first(&self) -> bool {
+        self.said == 1
+    }
+
+    /// Messages that were not said since this was asked last.
+    pub(crate) fn take_suppressed(&mut self) -> u64 {
+        let told = std::mem::replace(&mut self.told, self.suppressed);
+        self.suppressed - told
+    }
+
+    /// Whether the next message may be said in any case.
+    pub(crate) fn is_over(&self, now: Time) -> bool {
+        self.since
+            .is_none_or(|since| now.nanos_since(since) >= INTERVAL_NS)
     }
 }

@@ -107,13 +107,13 @@ fn show(table: &mut Table, values: bool, name: &str) -> Result<(), Failure> {
 }
 
 fn set(table: &mut Table, name: &str, value: &str) -> Result<(), Failure> {
-    let refused = |text: String| Err(Failure::Failed(text));
-    let number = match value.parse::<i64>() {
-        Ok(number) => number,
-        Err(_) => match Config::default().set_by_name(name, value) {
-            Err(error) => return refused(error.to_string()),
-            Ok(_) => return refused(format!("{name}={value}: accepts a whole number")),
-        },
+    let Ok(number) = value.parse::<i64>() else {
+        let error = Config::default().set_by_name(name, value).err();
+        let text = error.map_or_else(
+            || format!("{name}={value}: accepts a whole number"),
+            |error| error.to_string(),
+        );
+        return Err(Failure::Failed(text));
     };
     let ask = Ask::Own(own::Ask::SetKnob(name.to_owned(), number));
     let outcome = table.ask(ask, |_| Ok(()))?;

@@ -1,4 +1,4 @@
-//! Where expectations are kept: by number, by what they expect, by when they run out.
+//! Where expectations are kept: by number, by what they expect, by who expects, by when they run out.
 //!
 //! There are few, `nf_conntrack_expect_max` at most, and a packet asks only when it would open a connection
 //! and there is one at all; so ordered maps do, and nothing here is on the way of other packets.
@@ -84,6 +84,8 @@ const fn end(tuple: &Tuple) -> End {
 pub(crate) struct Store {
     by_number: BTreeMap<u32, Expected>,
     by_end: BTreeSet<(End, u32)>,
+    /// By place and id.
+    by_master: BTreeSet<((u32, u32), u32)>,
     by_deadline: BTreeSet<(Time, u32)>,
     last: u32,
 }
@@ -130,10 +132,9 @@ impl Store {
 
     /// Those of a master, oldest first.
     pub(crate) fn of(&self, master: &Master) -> Vec<u32> {
-        let of = self.by_number.iter();
-        of.filter(|(_, expected)| expected.is_of(master))
-            .map(|(number, _)| *number)
-            .collect()
+        let master = (master.slot, master.id);
+        let of = self.by_master.range((master, 0)..=(master, u32::MAX));
+        of.map(|(_, number)| *number).collect()
     }
 
     /// Puts one in. Numbers are given in order, and after the last of them from the first again.
@@ -144,6 +145,8 @@ impl Store {
         }
         self.last = number;
         self.by_end.insert((end(&expected.tuple), number));
+        self.by_master
+            .insert(((expected.master.slot, expected.master.id), number));
         self.by_deadline.insert((expected.deadline, number));
         self.by_number.insert(number, expected);
         number
@@ -152,6 +155,8 @@ impl Store {
     pub(crate) fn remove(&mut self, number: u32) -> Option<Expected> {
         let expected = self.by_number.remove(&number)?;
         self.by_end.remove(&(end(&expected.tuple), number));
+        self.by_master
+            .remove(&((expected.master.slot, expected.master.id), number));
         self.by_deadline.remove(&(expected.deadline, number));
         Some(expected)
     }

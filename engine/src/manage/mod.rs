@@ -103,6 +103,11 @@ impl Conntrack {
         Some(self.table.connection(self.slot(handle)?, self.now))
     }
 
+    /// A connection's mark, while it lives.
+    pub fn mark(&self, handle: Handle) -> Option<u32> {
+        Some(self.table.slab[self.slot(handle)?].mark)
+    }
+
     /// The connection that has `tuple` in either direction, and the direction.
     pub fn find(&self, tuple: &Tuple, zone: Zone) -> Option<(Handle, Direction)> {
         let parts = (tuple.src_part, tuple.dst_part);

@@ -26,7 +26,7 @@ pub(crate) fn sum(bytes: &[u8]) -> u16 {
 }
 
 /// Adds the carries back in until sixteen bits are left.
-fn fold(mut total: u64) -> u16 {
+pub(super) fn fold(mut total: u64) -> u16 {
     while total > 0xffff {
         total = (total & 0xffff) + (total >> 16);
     }
@@ -46,11 +46,16 @@ pub(crate) fn is_right_with_pseudo_header(
     covered: usize,
 ) -> bool {
     let covered = payload.get(..covered).unwrap_or(payload);
-    let total = u64::from(sum(covered))
-        + sum_addresses(addresses)
-        + u64::from(protocol.0)
-        + payload.len() as u64;
-    fold(total) == 0xffff
+    fold(u64::from(sum(covered)) + sum_pseudo_header(addresses, protocol, payload.len())) == 0xffff
+}
+
+/// The sum over a whole IP payload and its pseudo-header.
+pub(crate) fn with_pseudo_header(addresses: Addresses, protocol: Protocol, payload: &[u8]) -> u16 {
+    fold(u64::from(sum(payload)) + sum_pseudo_header(addresses, protocol, payload.len()))
+}
+
+fn sum_pseudo_header(addresses: Addresses, protocol: Protocol, len: usize) -> u64 {
+    sum_addresses(addresses) + u64::from(protocol.0) + len as u64
 }
 
 fn sum_addresses(addresses: Addresses) -> u64 {

@@ -10,6 +10,7 @@
 //! limits what can be read and which checksums can be verified.
 
 pub(crate) mod checksum;
+mod finish;
 pub(crate) mod gre;
 pub(crate) mod icmp;
 pub(crate) mod ip;
@@ -19,6 +20,7 @@ pub(crate) mod sctp;
 pub(crate) mod tcp;
 pub(crate) mod udp;
 
+pub use finish::finish_checksum;
 pub(crate) use ip::Fragment;
 pub use link::LinkType;
 pub(crate) use plain::Plain;
@@ -182,6 +184,12 @@ impl<'a> Packet<'a> {
             .array::<1>(tcp::FLAGS_AT)
             .ok()
             .map(|[flags]| flags)
+    }
+
+    /// The identification of the datagram that this is a fragment of; with the addresses, and the protocol of
+    /// IPv4, it tells the fragments of one datagram from others.
+    pub fn datagram_id(&self) -> Option<u32> {
+        self.fragment().map(|fragment| fragment.id)
     }
 
     /// Whether it is IPv4.

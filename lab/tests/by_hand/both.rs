@@ -192,6 +192,16 @@ impl Both {
         verdict
     }
 
+    /// How many entries the kernel lists.
+    pub(crate) fn theirs(&mut self) -> usize {
+        let bytes = self.request(&Ask::List {
+            list: List::Table,
+            filter: Filter::default(),
+            zero: false,
+        });
+        self.exchange(&bytes).0.len()
+    }
+
     /// Compares the whole tables.
     pub(crate) fn compare_tables(&mut self, what: &str) {
         let ask = Ask::List {

@@ -18,6 +18,7 @@
 mod both;
 mod entries;
 mod expectations;
+mod packets;
 mod real;
 
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -36,6 +37,11 @@ fn main() {
         ("entries_deleted_by_hand", entries::deleted_by_hand),
         ("expectations_made_by_hand", expectations::made_by_hand),
         ("expectations_fulfilled", expectations::fulfilled),
+        ("packets_of_entries_made_by_hand", packets::that_follow),
+        (
+            "the_first_packet_ends_gre_made_by_hand_in_linux_only",
+            packets::of_gre,
+        ),
         (
             "real_messages_are_written_as_they_were_read",
             real::messages,

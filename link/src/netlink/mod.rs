@@ -155,6 +155,11 @@ impl Socket {
         }
     }
 
+    /// The socket alone, for whoever reads it in another way.
+    pub(crate) fn into_fd(self) -> OwnedFd {
+        self.fd
+    }
+
     /// Returns whether a datagram of the kernel's came.
     fn take_datagram(&mut self) -> Result<bool, Errno> {
         let (_, len, from) = recvfrom(&self.fd, self.frames.empty(), RecvFlags::empty())?;

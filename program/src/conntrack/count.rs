@@ -4,6 +4,7 @@ use std::fs;
 use std::io::Write;
 use std::process::ExitCode;
 
+use ip_conntrack::format::netlink::own::{self, Told};
 use ip_conntrack::format::netlink::{Ask, TableStats, read_stats};
 use ip_conntrack::format::stats::{self, CpuStats};
 
@@ -77,8 +78,22 @@ pub(super) fn stats(order: &Order) -> Result<ExitCode, Failure> {
         }
         outcome => outcome.done(Tried::Connection)?,
     }
+    if order.whose != Whose::Kernels && !is_expect {
+        put_own(&mut table, &mut out)?;
+    }
     std::io::stdout().lock().write_all(&out)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What the daemon counts beside: packets by reason, and what each of its workers has to do. A line each.
+fn put_own(table: &mut Table, out: &mut Vec<u8>) -> Result<(), Failure> {
+    let outcome = table.ask(Ask::Own(own::Ask::Reasons), |message| {
+        if let Some(Told::Reason(name, count)) = Told::read(message) {
+            writeln!(out, "{name}={count}")?;
+        }
+        Ok(())
+    })?;
+    outcome.done(Tried::Connection)
 }
 
 fn stats_from_proc(out: &mut Vec<u8>, is_expect: bool) -> Result<(), Failure> {

@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::settings::{Number, Overrides, Speed};
+use super::settings::{Device, Mask, Number, Overrides, Queues, Speed};
 use crate::cli::{Setting, setting};
 
 #[derive(Debug, Args)]
@@ -20,8 +21,32 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) check: bool,
 
+    /// Track the packets that rules send to these queues (NFQUEUE), as in 0 or 0-3, a worker for each
+    #[arg(long, value_name = "N[-M]", group = "source")]
+    queue: Option<Queues>,
+
+    /// Track what is routed into this TUN device, and send it out of it again
+    #[arg(long, value_name = "NAME", group = "source")]
+    tun: Option<Device>,
+
+    /// Drop packets that are INVALID instead of letting them pass with their mark
+    #[arg(long)]
+    drop_invalid: bool,
+
+    /// With --queue: packets for which there is no room pass unseen instead of being dropped
+    #[arg(long)]
+    fail_open: bool,
+
+    /// With --queue: bits of the packet mark that carry state and direction [default: 0xf0000000]
+    #[arg(long, value_name = "MASK")]
+    mark_mask: Option<Mask>,
+
+    /// With --queue: bits of the packet mark that take over those of the connection's mark [default: 0]
+    #[arg(long, value_name = "MASK")]
+    connmark_mask: Option<Mask>,
+
     /// Track the packets of this capture
-    #[arg(long, value_name = "CAPTURE")]
+    #[arg(long, value_name = "CAPTURE", group = "source")]
     replay: Option<PathBuf>,
 
     /// How fast the capture is replayed: 1 is its own pace, 10 ten times as fast, max without waiting
@@ -41,11 +66,11 @@ pub(crate) struct Run {
     control: Option<PathBuf>,
 
     /// The file in which the table outlives the daemon; '' for none
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     state: Option<PathBuf>,
 
-    /// Mount the files of /proc on this empty directory
-    #[arg(long, value_name = "DIR")]
+    /// Mount the files of /proc on this empty directory; '' for nowhere
+    #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     proc: Option<PathBuf>,
 
     /// Set a knob, by its name today or of old; may be repeated
@@ -64,6 +89,12 @@ impl Run {
             replay: self.replay.clone(),
             speed: self.speed,
             repeat: self.repeat,
+            queue: self.queue,
+            tun: self.tun.clone(),
+            drop_invalid: self.drop_invalid,
+            mark_mask: self.mark_mask,
+            connmark_mask: self.connmark_mask,
+            fail_open: self.fail_open,
             control: self.control.clone(),
             state: self.state.clone(),
             proc: self.proc.clone(),

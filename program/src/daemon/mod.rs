@@ -16,6 +16,7 @@ mod arguments;
 mod events;
 mod log;
 mod proc;
+mod saving;
 mod server;
 pub(crate) mod settings;
 mod source;
@@ -27,8 +28,8 @@ mod worker;
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -37,6 +38,7 @@ use tracing::{debug, error, info, warn};
 
 pub(crate) use arguments::Run;
 use proc::Files;
+use saving::Saving;
 use server::Server;
 use settings::{Complaint, Settings, Takes};
 use state::Saver;
@@ -100,6 +102,9 @@ impl<'a> Daemon<'a> {
     ) -> Result<Daemon<'a>, String> {
         // From here on, a signal is for us to answer.
         let (signals, signal_handle) = catch_signals()?;
+        if let Some(path) = &settings.state.path {
+            state::check_place(path)?;
+        }
         let tracker = Arc::new(start::tracker(&settings)?);
         let saver = Arc::new(Saver::new(settings.state.path.clone()));
         let server = Server::open(&settings.control, Arc::clone(&tracker), Arc::clone(&saver));
@@ -264,6 +269,13 @@ impl<'a> Daemon<'a> {
                 .collect();
             info!("{}", counted.join(" "));
         }
+        for (worker, counts) in self.tracker.loads().unwrap_or_default().iter().enumerate() {
+            let counts: Vec<_> = counts
+                .iter()
+                .map(|(name, count)| format!("{name}={count}"))
+                .collect();
+            info!("worker {worker}: {}", counts.join(" "));
+        }
         if well {
             ExitCode::SUCCESS
         } else {
@@ -290,59 +302,4 @@ fn catch_signals() -> Result<(Receiver<i32>, Handle), String> {
         .spawn(wait)
         .map_err(say)?;
     Ok((receiver, handle))
-}
-
-/// The thread that saves the table now and then.
-struct Saving {
-    every: Sender<Duration>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Saving {
-    fn start(settings: &Settings, tracker: Arc<Tracker>, saver: Arc<Saver>) -> Saving {
-        let (every, told) = channel();
-        let first = interval(settings.state.interval.secs());
-        let thread = thread::Builder::new().name("saves".to_owned());
-        let thread = thread.spawn(move || save_often(&told, first, &tracker, &saver));
-        Saving {
-            every,
-            thread: thread
-                .inspect_err(|error| error!("the table is saved at the end only: {error}"))
-                .ok(),
-        }
-    }
-
-    fn every(&self, secs: u64) {
-        let _ = self.every.send(interval(secs));
-    }
-
-    /// Ends it, after a save that is under way.
-    fn end(self) {
-        drop(self.every);
-        if let Some(thread) = self.thread {
-            let _ = thread.join();
-        }
-    }
-}
-
-/// 0 is never.
-const fn interval(secs: u64) -> Duration {
-    match secs {
-        0 => Duration::from_secs(u32::MAX as u64),
-        secs => Duration::from_secs(secs),
-    }
-}
-
-fn save_often(told: &Receiver<Duration>, mut every: Duration, tracker: &Tracker, saver: &Saver) {
-    loop {
-        match told.recv_timeout(every) {
-            Ok(changed) => every = changed,
-            Err(RecvTimeoutError::Disconnected) => return,
-            Err(RecvTimeoutError::Timeout) if saver.is_wanted() => match saver.save(tracker) {
-                Ok(()) => debug!("the table is saved"),
-                Err(error) => error!("{error}; the old file stays, and it is tried again"),
-            },
-            Err(RecvTimeoutError::Timeout) => {}
-        }
-    }
 }

@@ -1,16 +1,20 @@
 //! The tracker at its start: the knobs, the saved table, the packets' source, the workers.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use ip_conntrack::format::netlink::{Entry, Message};
 use ip_conntrack::{Conntrack, Dispatch, Knob, Limit};
+use ip_conntrack_link::{queue, tun};
 use tracing::{error, info, warn};
 
-use super::settings::Settings;
-use super::source::{Clock, Nothing, Pace, Replay, Source};
+use super::settings::{Queues, Settings};
+use super::source::marking::Marking;
+use super::source::queue::{Exchange, Queue, Wanted};
+use super::source::{Clock, Nothing, Pace, Replay, Source, Tun};
 use super::state::{self, Restored};
 use super::tracker::Tracker;
-use super::worker::{Shard, Workers};
+use super::worker::{Shard, Voice, Workers};
 use crate::cli::default_config;
 use crate::knobs;
 use crate::seed::random_seed;
@@ -23,18 +27,24 @@ use crate::seed::random_seed;
 pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     let mut config = default_config();
     knobs::set_all(&mut config, &settings.sysctl).map_err(|error| error.to_string())?;
-    let count = settings.run.workers.get();
+    let count = settings
+        .run
+        .queue
+        .map_or(settings.run.workers.get(), |queues| queues.numbers().len());
     let max = u32::try_from(config.get(Knob::Max)).unwrap_or(0);
     let limit = Limit::new(max, count);
     let (seed, clock) = (random_seed(), Clock::start());
     let dispatch = Dispatch::new(seed, count);
-    let mut shards = Vec::with_capacity(count);
-    for number in 0..count {
-        let source = source(settings, clock, &dispatch, number)?;
-        let mut conntrack = Conntrack::with_limit(config.clone(), seed, &limit);
-        conntrack.advance(clock.origin());
-        shards.push((Shard::new(conntrack), source));
-    }
+    let voice = Arc::new(Voice::new());
+    let sources = sources(settings, clock, &dispatch)?;
+    let mut shards: Vec<_> = sources
+        .into_iter()
+        .map(|source| {
+            let mut conntrack = Conntrack::with_limit(config.clone(), seed, &limit);
+            conntrack.advance(clock.origin());
+            (Shard::new(conntrack, Arc::clone(&voice)), source)
+        })
+        .collect();
     if let Some(path) = &settings.state.path {
         take_back(path, &dispatch, &mut shards)?;
     }
@@ -43,19 +53,25 @@ pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     Ok(Tracker::new(workers, limit))
 }
 
-fn source(
-    settings: &Settings,
-    clock: Clock,
-    dispatch: &Dispatch,
-    shard: usize,
-) -> Result<Box<dyn Source>, String> {
-    let Some(path) = &settings.run.replay else {
-        if shard == 0 {
-            warn!("no packets come from anywhere: entries are made by hand only");
-        }
-        return Ok(Box::new(Nothing(clock)));
+type Sources = Vec<Box<dyn Source>>;
+
+/// A source for each worker.
+fn sources(settings: &Settings, clock: Clock, dispatch: &Dispatch) -> Result<Sources, String> {
+    let run = &settings.run;
+    if let Some(numbers) = run.queue {
+        return queues(settings, numbers, clock, dispatch);
+    }
+    if let Some(name) = &run.tun {
+        let device = tun::Device::open(&name.0).map_err(|error| error.to_string())?;
+        info!("tracks what is routed into the TUN device {}", name.0);
+        return Ok(vec![Box::new(Tun::new(device, clock, run.drop_invalid))]);
+    }
+    let Some(path) = &run.replay else {
+        warn!("no packets come from anywhere: entries are made by hand only");
+        let nothing = |_| -> Box<dyn Source> { Box::new(Nothing(clock)) };
+        return Ok((0..dispatch.shards()).map(nothing).collect());
     };
-    let reads_twice = settings.run.repeat || dispatch.shards() > 1;
+    let reads_twice = run.repeat || dispatch.shards() > 1;
     if reads_twice && !path.is_file() {
         return Err(format!(
             "{}: it is read more than once, and so must be a file, for --loop and for several workers",
@@ -63,11 +79,55 @@ fn source(
         ));
     }
     let pace = Pace {
-        speed: settings.run.speed,
-        repeat: settings.run.repeat,
+        speed: run.speed,
+        repeat: run.repeat,
     };
-    let replay = Replay::open(path, pace, clock, dispatch.clone(), shard);
-    Ok(Box::new(replay.map_err(|error| error.to_string())?))
+    let replay = |shard| -> Result<Box<dyn Source>, String> {
+        let replay = Replay::open(path, pace, clock, dispatch.clone(), shard);
+        Ok(Box::new(replay.map_err(|error| error.to_string())?))
+    };
+    (0..dispatch.shards()).map(replay).collect()
+}
+
+fn queues(
+    settings: &Settings,
+    numbers: Queues,
+    clock: Clock,
+    dispatch: &Dispatch,
+) -> Result<Sources, String> {
+    let set = &settings.queue;
+    let options = queue::Options {
+        copy: u32::try_from(set.copy.get()).unwrap_or(queue::MAX_COPY),
+        length: u32::try_from(set.length.get()).unwrap_or(u32::MAX),
+        fail_open: set.fail_open,
+        buffer: set.buffer.get(),
+    };
+    let wanted = Wanted {
+        marking: Marking::new(set.mark_mask.0, set.connmark_mask.0)?,
+        drop_invalid: settings.run.drop_invalid,
+        fail_open: set.fail_open,
+    };
+    let said = |error: std::io::Error| error.to_string();
+    let queues = numbers
+        .numbers()
+        .map(|number| queue::Queue::open(number, &options));
+    let queues = queues.collect::<Result<Vec<_>, _>>().map_err(said)?;
+    let exchange = Arc::new(Exchange::new(&queues).map_err(said)?);
+    info!(
+        "tracks the packets of queues {} to {}; those for which there is no room {}",
+        numbers.numbers().start(),
+        numbers.numbers().end(),
+        if set.fail_open {
+            "pass unseen"
+        } else {
+            "are dropped"
+        }
+    );
+    let source = |(shard, queue)| -> Result<Box<dyn Source>, String> {
+        let queue = Queue::new(queue, clock, dispatch.clone(), shard, &wanted, &exchange);
+        Ok(Box::new(queue.map_err(said)?))
+    };
+    queues.into_iter().enumerate().map(source).collect()
 }
 
 type Shards = [(Shard, Box<dyn Source>)];

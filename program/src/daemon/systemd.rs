@@ -33,6 +33,7 @@ pub(crate) fn status(text: &str) {
 pub(crate) struct Watchdog {
     /// How often it is to be fed; `None` if there is none.
     pub(crate) every: Option<Duration>,
+    /// Rounds that each worker had gone when it was fed last.
     rounds: Vec<u64>,
 }
 
@@ -45,7 +46,7 @@ impl Watchdog {
         }
     }
 
-    /// Feeds it, unless a worker has not gone a round since the last time. Workers go one each second.
+    /// Feeds it, unless a worker has not gone a round since it was fed last. Workers go one each second.
     pub(crate) fn feed(&mut self, tracker: &Tracker) {
         let rounds = tracker.workers.rounds();
         let all_go_on = self.rounds.len() != rounds.len()
@@ -56,7 +57,7 @@ impl Watchdog {
                 .all(|(before, now)| before != now);
         if all_go_on {
             tell(&[NotifyState::Watchdog]);
+            self.rounds = rounds;
         }
-        self.rounds = rounds;
     }
 }

@@ -9,6 +9,7 @@ use std::sync::{Mutex, PoisonError};
 use ip_conntrack::format::stats::CpuStats;
 use ip_conntrack::{Config, ConfigError, Knob, Limit, Refusal, Tuple};
 
+use super::source::Counts;
 use super::worker::{Gone, Shard, Workers};
 use crate::counters;
 
@@ -125,6 +126,12 @@ impl Tracker {
         let entries = usize::try_from(self.len()?).unwrap_or(usize::MAX);
         self.workers
             .ask_all(move |shard| CpuStats::of(shard.conntrack.stats(), entries))
+    }
+
+    /// What each worker has had to do, by name.
+    pub(crate) fn loads(&self) -> Result<Vec<Counts>, Gone> {
+        self.workers
+            .ask_all(|shard| shard.load.named(shard.conntrack.now()))
     }
 
     /// All workers' counters together, by name.

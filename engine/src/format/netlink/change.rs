@@ -34,7 +34,7 @@ pub(super) fn read(message: &Message<'_>) -> Result<Change, Refusal> {
 }
 
 /// The tuple, of the family that the request is for.
-fn whole(parts: &TupleParts, family: Option<Family>) -> Result<Tuple, Refusal> {
+pub(super) fn whole(parts: &TupleParts, family: Option<Family>) -> Result<Tuple, Refusal> {
     let family = family.ok_or(Refusal::NotSupported)?;
     let tuple = parts.whole().ok_or(Refusal::Invalid)?;
     match Family::of(&tuple) == family {

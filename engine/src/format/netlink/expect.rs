@@ -4,9 +4,10 @@ use alloc::borrow::ToOwned;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use super::change::whole;
 use super::names::{expect, family, flag, kind};
 use super::read::{Attributes, Malformed, Message};
-use super::request::number_of;
+use super::request::{family_of as requested_family, number_of};
 use super::tuple::{family_of, put};
 use super::write::{Body, Head, Origin, netfilter};
 use crate::change::{Family, Refusal};
@@ -134,13 +135,13 @@ fn put_as(out: &mut Vec<u8>, kind: u16, origin: Origin, flags: u16, expectation:
 }
 
 /// The expectation that a request is about, if it is about one.
-pub(super) fn which(attributes: Attributes<'_>) -> Result<Option<WhichExpectation>, Refusal> {
-    let reading = Reading::of(attributes);
+pub(super) fn which(message: &Message<'_>) -> Result<Option<WhichExpectation>, Refusal> {
+    let reading = Reading::of(message.attributes());
     let Some(parts) = reading.tuple else {
         return Ok(None);
     };
     Ok(Some(WhichExpectation {
-        tuple: parts.whole().ok_or(Refusal::Invalid)?,
+        tuple: whole(&parts, requested_family(message)?)?,
         zone: Zone::both(reading.zone),
         id: reading.id,
     }))
@@ -151,17 +152,17 @@ pub(super) fn helper(attributes: Attributes<'_>) -> Option<String> {
     Reading::of(attributes).helper.map(ToOwned::to_owned)
 }
 
-pub(super) fn read_new(attributes: Attributes<'_>) -> Result<NewExpectation, Refusal> {
-    let reading = Reading::of(attributes);
-    let whole = |parts: TupleParts| parts.whole().ok_or(Refusal::Invalid);
+pub(super) fn read_new(message: &Message<'_>) -> Result<NewExpectation, Refusal> {
+    let reading = Reading::of(message.attributes());
     let (Some(tuple), Some(_), Some(master)) = (reading.tuple, reading.mask, reading.master) else {
         return Err(Refusal::Invalid);
     };
-    let tuple = whole(tuple)?;
+    let family = requested_family(message)?;
+    let tuple = whole(&tuple, family)?;
     Ok(NewExpectation {
         tuple,
         mask: Some(reading.mask(&tuple).ok_or(Refusal::Invalid)?),
-        master: Some(whole(master)?),
+        master: Some(whole(&master, family)?),
         zone: Zone::both(reading.zone),
         timeout: reading.timeout,
         flags: ExpectFlags(reading.flags),

@@ -137,7 +137,6 @@ impl Request {
 impl Ask {
     fn read(message: &Message<'_>) -> Result<Ask, Refusal> {
         let all = wants_all(message);
-        let attributes = message.attributes();
         let [create, exclusive] = [flag::CREATE, flag::EXCL].map(|flag| message.has(flag));
         Ok(match message.kind {
             kind::CT_GET | kind::CT_GET_CTRZERO => {
@@ -168,17 +167,15 @@ impl Ask {
             kind::CT_GET_STATS => Ask::Stats,
             kind::CT_GET_STATS_CPU => Ask::StatsCpu,
             kind::EXP_GET if all => Ask::ListExpectations(family_of(message)?),
-            kind::EXP_GET => {
-                Ask::GetExpectation(expect::which(attributes)?.ok_or(Refusal::Invalid)?)
-            }
+            kind::EXP_GET => Ask::GetExpectation(expect::which(message)?.ok_or(Refusal::Invalid)?),
             kind::EXP_NEW => Ask::NewExpectation {
-                new: expect::read_new(attributes)?,
+                new: expect::read_new(message)?,
                 create,
                 exclusive,
             },
-            kind::EXP_DELETE => match expect::which(attributes.clone())? {
+            kind::EXP_DELETE => match expect::which(message)? {
                 Some(which) => Ask::DeleteExpectation(which),
-                None => Ask::FlushExpectations(expect::helper(attributes)),
+                None => Ask::FlushExpectations(expect::helper(message.attributes())),
             },
             kind::EXP_GET_STATS_CPU => Ask::StatsExpectations,
             _ => Ask::Own(own::Ask::read(message)?),

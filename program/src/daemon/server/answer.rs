@@ -285,6 +285,12 @@ impl Client<'_> {
                 for (name, count) in tracker.named_counters()? {
                     own::Told::Reason(name, count).write(&mut self.out, origin, flag::MULTI);
                 }
+                for (worker, counts) in tracker.loads()?.into_iter().enumerate() {
+                    for (name, count) in counts {
+                        let name = format!("worker{worker}.{name}");
+                        own::Told::Reason(&name, count).write(&mut self.out, origin, flag::MULTI);
+                    }
+                }
                 Ok(End::Done)
             }
             own::Ask::Save => match self.shared.saver.save(tracker) {

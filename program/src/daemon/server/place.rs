@@ -35,7 +35,13 @@ impl Place {
                 "{}: the control socket cannot be {what}: {error}",
                 path.display()
             );
-            io::Error::new(error.kind(), text)
+            let mend = match error.kind() {
+                io::ErrorKind::NotFound => {
+                    "; make its directory with mkdir -p, or set control.path"
+                }
+                _ => "",
+            };
+            io::Error::new(error.kind(), format!("{text}{mend}"))
         };
         let lock = lock(&beside(&path, ".lock")).map_err(|error| say("made", &error))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
@@ -82,7 +88,6 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
-        let _ = fs::remove_file(beside(&self.path, ".lock"));
     }
 }
 

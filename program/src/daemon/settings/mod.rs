@@ -18,7 +18,7 @@ use toml::de::DeValue;
 
 pub(crate) use describe::{manual, sample};
 pub(crate) use read::{Complaint, Overrides, read};
-pub(crate) use values::{Group, Level, Mode, Number, Speed, Target, User};
+pub(crate) use values::{Device, Group, Level, Mask, Mode, Number, Queues, Speed, Target, User};
 
 use crate::cli::Setting;
 use values::Value;
@@ -122,6 +122,29 @@ settings! {
         speed: Speed = "1", Restart;
         /// Whether the capture begins again when it is over. Time goes on.
         repeat: bool = "false", Restart;
+        /// Queues of the kernel's whose packets are tracked, one worker each: "0", "0-3", or "" for none.
+        queue: Option<Queues> = "\"\"", Restart;
+        /// A TUN device: what is routed into it is tracked and comes out of it again. None if empty.
+        tun: Option<Device> = "\"\"", Restart;
+        /// Whether packets that are INVALID are dropped. If not, they pass, and rules may match on their mark.
+        drop_invalid: bool = "false", Restart;
+    }
+    /// How the kernel's queues are used.
+    queue Queue {
+        /// Bits of the packet mark that carry state and direction, four neighbours or more, as in "0xf0000000";
+        /// "0" leaves marks alone.
+        mark_mask: Mask = "\"0xf0000000\"", Restart;
+        /// Bits of the packet mark that take over those of the connection's mark.
+        connmark_mask: Mask = "\"0\"", Restart;
+        /// Whether packets pass unseen for which a queue has no room. If not, they are dropped.
+        fail_open: bool = "false", Restart;
+        /// Packets that may wait in each queue.
+        length: Number<1, 1_048_576> = "4096", Restart;
+        /// Bytes of each packet that are looked at: enough for its headers. The checksum of a longer one is not
+        /// checked.
+        copy: Number<64, 65_535> = "512", Restart;
+        /// Bytes of each queue's socket buffer.
+        buffer: Number<65_536, 1_073_741_824> = "8388608", Restart;
     }
     /// The socket over which the daemon is asked.
     control Control {

@@ -7,9 +7,10 @@ use std::path::{Path, PathBuf};
 use ip_conntrack::Config;
 use toml::de::{DeTable, DeValue};
 
-use super::values::{Number, Speed};
+use super::values::{Device, Mask, Number, Queues, Speed};
 use super::{KEYS, SECTIONS, Settings};
 use crate::cli::Setting;
+use crate::daemon::source::marking::Marking;
 use crate::knobs;
 
 /// Files that are longer are not read.
@@ -22,6 +23,12 @@ pub(crate) struct Overrides {
     pub(crate) replay: Option<PathBuf>,
     pub(crate) speed: Option<Speed>,
     pub(crate) repeat: bool,
+    pub(crate) queue: Option<Queues>,
+    pub(crate) tun: Option<Device>,
+    pub(crate) drop_invalid: bool,
+    pub(crate) mark_mask: Option<Mask>,
+    pub(crate) connmark_mask: Option<Mask>,
+    pub(crate) fail_open: bool,
     pub(crate) control: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) proc: Option<PathBuf>,
@@ -35,6 +42,11 @@ impl Overrides {
                 place.clone_from(value);
             }
         }
+        // The command line names one source, whatever the file says.
+        if self.replay.is_some() || self.queue.is_some() || self.tun.is_some() {
+            let run = &mut settings.run;
+            (run.replay, run.queue, run.tun) = (None, self.queue, self.tun.clone());
+        }
         put(&mut settings.run.workers, self.workers.as_ref());
         put(&mut settings.run.speed, self.speed.as_ref());
         put(&mut settings.control.path, self.control.as_ref());
@@ -47,6 +59,13 @@ impl Overrides {
                 *place = Some(path.clone()).filter(|path| !path.as_os_str().is_empty());
             }
         }
+        put(&mut settings.queue.mark_mask, self.mark_mask.as_ref());
+        put(
+            &mut settings.queue.connmark_mask,
+            self.connmark_mask.as_ref(),
+        );
+        settings.run.drop_invalid |= self.drop_invalid;
+        settings.queue.fail_open |= self.fail_open;
         settings.run.repeat |= self.repeat;
         settings.sysctl.extend(self.sysctl.iter().cloned());
     }
@@ -93,6 +112,7 @@ pub(crate) fn read(path: Option<&Path>, overrides: &Overrides) -> Result<Setting
     overrides.lay_over(&mut settings);
     if reading.complaints.is_empty() {
         reading.check_knobs(&mut settings);
+        reading.check_sources(&settings);
     }
     match reading.complaints.is_empty() {
         true => Ok(settings),
@@ -231,6 +251,42 @@ impl Reading {
         match knobs::set_all(&mut config, &settings.sysctl) {
             Ok(ordered) => settings.sysctl = ordered,
             Err(error) => self.complain(None, format!("[sysctl]: {error}")),
+        }
+    }
+
+    /// Packets come from one place, and the number of workers may follow from that.
+    fn check_sources(&mut self, settings: &Settings) {
+        let run = &settings.run;
+        let named = [
+            ("replay", run.replay.is_some()),
+            ("queue", run.queue.is_some()),
+            ("tun", run.tun.is_some()),
+        ];
+        let named: Vec<_> = named
+            .iter()
+            .filter(|(_, is_set)| *is_set)
+            .map(|(name, _)| *name)
+            .collect();
+        if named.len() > 1 {
+            self.complain(
+                None,
+                format!(
+                    "[run]: packets come from one place, not from {}",
+                    named.join(" and ")
+                ),
+            );
+        }
+        let queues = run.queue.map_or(1, |queues| queues.numbers().len());
+        let workers = run.workers.get();
+        let follows = run.queue.is_some() || run.tun.is_some();
+        if follows && workers != 1 && workers != queues {
+            let text = format!(
+                "[run]: workers = {workers}: there is one for each queue or device, so {queues}; leave it out"
+            );
+            self.complain(None, text);
+        }
+        if let Err(why) = Marking::new(settings.queue.mark_mask.0, settings.queue.connmark_mask.0) {
+            self.complain(None, format!("[queue]: {why}"));
         }
     }
 }

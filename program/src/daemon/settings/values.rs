@@ -1,6 +1,8 @@
 //! The types of values in the configuration: how each is read, and what it accepts.
 
+use std::ops::RangeInclusive;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use nix::unistd;
 use toml::de::{DeTable, DeValue};
@@ -111,6 +113,112 @@ impl Value for Option<PathBuf> {
     }
 }
 
+/// Queues of the kernel's: the first and the last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Queues {
+    first: u16,
+    last: u16,
+}
+
+impl Queues {
+    /// The most queues: one a worker.
+    const MOST: u16 = 256;
+
+    pub(crate) fn numbers(self) -> RangeInclusive<u16> {
+        self.first..=self.last
+    }
+}
+
+impl FromStr for Queues {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Queues, String> {
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        match (first.parse(), last.parse()) {
+            (Ok(first), Ok(last)) if first <= last && last - first < Queues::MOST => {
+                Ok(Queues { first, last })
+            }
+            _ => Err("accepts a queue's number from 0 to 65535, or the first and last of at most 256, as in 0-3".to_owned()),
+        }
+    }
+}
+
+impl Value for Option<Queues> {
+    fn accepts() -> String {
+        "queues in quotes, as in \"0\" or \"0-3\", or \"\" for none".to_owned()
+    }
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match (value.as_str(), integer(value)) {
+            (Some(""), _) => Ok(None),
+            (Some(text), _) => text.parse().map(Some),
+            (None, Some(number)) => number.to_string().parse().map(Some),
+            (None, None) => Err(wrong::<Self>()),
+        }
+    }
+}
+
+/// The name of a network interface.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Device(pub(crate) String);
+
+impl FromStr for Device {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Device, String> {
+        let is_good = |byte: u8| byte.is_ascii_graphic() && !b"/:%".contains(&byte);
+        match (1..=15).contains(&text.len()) && text.bytes().all(is_good) && !text.starts_with('.')
+        {
+            true => Ok(Device(text.to_owned())),
+            false => Err(wrong::<Option<Device>>()),
+        }
+    }
+}
+
+impl Value for Option<Device> {
+    fn accepts() -> String {
+        "the name of an interface in quotes, at most 15 characters, or \"\" for none".to_owned()
+    }
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match value.as_str() {
+            Some("") => Ok(None),
+            Some(text) => text.parse().map(Some),
+            None => Err(wrong::<Self>()),
+        }
+    }
+}
+
+/// Bits of a mark.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Mask(pub(crate) u32);
+
+impl FromStr for Mask {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Mask, String> {
+        let number = match text.strip_prefix("0x") {
+            Some(hex) => u32::from_str_radix(hex, 16),
+            None => text.parse(),
+        };
+        number.map(Mask).map_err(|_| wrong::<Mask>())
+    }
+}
+
+impl Value for Mask {
+    fn accepts() -> String {
+        "32 bits in quotes, as in \"0xf0000000\"".to_owned()
+    }
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match (value.as_str(), integer(value)) {
+            (Some(text), _) => text.parse(),
+            (None, Some(number)) => u32::try_from(number).map(Mask).map_err(|_| wrong::<Mask>()),
+            (None, None) => Err(wrong::<Self>()),
+        }
+    }
+}
+
 /// How fast a capture is replayed.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Speed {
@@ -120,7 +228,7 @@ pub(crate) enum Speed {
     Max,
 }
 
-impl std::str::FromStr for Speed {
+impl FromStr for Speed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Speed, String> {

@@ -10,22 +10,35 @@
 //! that the source names, or until it has something else to do.
 
 mod clock;
+pub(crate) mod marking;
+pub(crate) mod queue;
 mod replay;
+mod tun;
 
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use ip_conntrack::{Arrival, Time, Verdict};
+use ip_conntrack::{Arrival, Handle, Time, Verdict};
 
 pub(crate) use clock::Clock;
 pub(crate) use replay::{Pace, Replay};
+pub(crate) use tun::Tun;
 
 /// Packets that go to the tracker together, at most.
 pub(crate) const BATCH: usize = 32;
 
-/// Tracks a batch: the verdict on each packet goes to the same place.
-pub(crate) type Track<'a> = dyn FnMut(&[Arrival<'_>], &mut [Verdict]) + 'a;
+/// What a source has its packets tracked by.
+pub(crate) trait Track {
+    /// Tracks a batch: the verdict on each packet goes to the same place.
+    fn batch(&mut self, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]);
+
+    /// The mark of a connection, while it lives.
+    fn mark(&self, connection: Handle) -> Option<u32>;
+}
+
+/// What a source counted, by name.
+pub(crate) type Counts = Vec<(&'static str, u64)>;
 
 /// A source of packets, for one worker.
 pub(crate) trait Source: Send {
@@ -40,11 +53,16 @@ pub(crate) trait Source: Send {
     /// # Errors
     ///
     /// No more will come from here. The text says what is broken, and where.
-    fn take(&mut self, track: &mut Track<'_>) -> io::Result<Next>;
+    fn take(&mut self, track: &mut dyn Track) -> io::Result<Next>;
 
     /// What becomes readable when there are packets.
     fn fd(&self) -> Option<BorrowedFd<'_>> {
         None
+    }
+
+    /// What it counted itself: packets that were lost, above all. It is asked about once a second.
+    fn counts(&self) -> Counts {
+        Counts::new()
     }
 }
 
@@ -71,7 +89,7 @@ impl Source for Nothing {
         self.0.until(time)
     }
 
-    fn take(&mut self, _: &mut Track<'_>) -> io::Result<Next> {
+    fn take(&mut self, _: &mut dyn Track) -> io::Result<Next> {
         Ok(Next::Readable)
     }
 }

@@ -21,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use ip_conntrack::format::netlink::{LONGEST, Message};
+use rustix::fs::Access;
+use rustix::io::Errno;
 
 use super::tracker::Tracker;
 use frame::Header;
@@ -64,6 +66,29 @@ impl Saver {
             let text = format!("{}: the table cannot be saved: {error}", path.display());
             io::Error::new(error.kind(), text)
         })
+    }
+}
+
+/// Whether a file can be made at a path, so that nobody finds out at the end that it cannot.
+///
+/// # Errors
+///
+/// In words, with what to do about it.
+pub(crate) fn check_place(path: &Path) -> Result<(), String> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let name = directory.display();
+    match rustix::fs::access(directory, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(()),
+        Err(Errno::NOENT) => Err(format!(
+            "{}: the table cannot be saved there: there is no directory {name}; make it with mkdir -p \
+             {name}, or set state.path",
+            path.display()
+        )),
+        Err(errno) => Err(format!(
+            "{}: the table cannot be saved there: {name}: {errno}; give the daemon the directory, or set \
+             state.path",
+            path.display()
+        )),
     }
 }
 

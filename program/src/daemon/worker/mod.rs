@@ -1,7 +1,8 @@
 //! The threads that track. Each owns one tracker and one source of packets; nobody else touches either.
 //!
-//! *Life.* A worker goes round: it does some of what others asked for, has a batch of packets tracked, lets
-//! a bounded number of entries run out, tells events, and says that it is alive. When there is nothing to do
+//! *Life.* A worker goes round: it does one thing that others asked for, has a batch of packets tracked, lets
+//! a bounded number of entries run out, tells events, and says that it is alive. While packets wait, they get at
+//! least as much time as requests: however many ask, the tracker keeps half of its speed. When there is nothing to do
 //! it sleeps, but never longer than [`LONGEST_SLEEP`]. It ends when its [`Workers`] are dropped.
 //!
 //! *Asking.* A request is a function that is run between two batches ([`Workers::ask`]); who asks waits for
@@ -11,7 +12,10 @@
 //!
 //! *Panics.* A worker that panics is gone, and whoever asks it is told so; the daemon sees it and ends.
 
+mod complaints;
+mod load;
 mod shard;
+mod sketch;
 mod wake;
 
 use std::io;
@@ -19,12 +23,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel, sync_channel};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use ip_conntrack::{Arrival, Dispatch, Verdict, Zone};
+use ip_conntrack::Dispatch;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tracing::{debug, error};
 
+pub(crate) use complaints::Voice;
 pub(crate) use shard::Shard;
 pub(crate) use wake::Bell;
 
@@ -35,9 +40,6 @@ pub(crate) const SLOTS_AT_ONCE: u32 = 1024;
 
 /// Expectations that one step of a listing looks at.
 pub(crate) const EXPECTATIONS_AT_ONCE: u32 = 256;
-
-/// Requests that are answered between two batches, at most.
-const REQUESTS_AT_ONCE: usize = 8;
 
 /// So often at least does a worker say that it is alive.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -92,6 +94,7 @@ impl Workers {
                 source,
                 requests,
                 shared: Arc::clone(&shared),
+                ticked: Instant::now(),
                 broken: false,
             };
             let thread = thread::Builder::new().name(format!("worker {number}"));
@@ -185,23 +188,47 @@ impl Drop for Workers {
     }
 }
 
+/// Whether anything was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Something,
+    Nothing,
+    /// Nobody will ask any more.
+    Over,
+}
+
 /// What a worker's thread has.
 struct Round {
     shard: Shard,
     source: Box<dyn Source>,
     requests: Receiver<Request>,
     shared: Arc<Shared>,
+    /// When what is done once a second was done last.
+    ticked: Instant,
     /// The source has failed.
     broken: bool,
 }
 
 impl Round {
     fn run(mut self) {
-        while self.answer() {
+        // Time that went into requests, and that packets have not had yet.
+        let mut owed = Duration::ZERO;
+        loop {
+            let begun = Instant::now();
+            if owed.is_zero() && self.answer() == Asked::Over {
+                break;
+            }
+            let answered = Instant::now();
+            owed += answered - begun;
             let next = self.take();
             let all_collected = self.shard.conntrack.advance(self.source.now());
             self.shard.tell();
+            self.tick();
             self.shared.rounds.fetch_add(1, Relaxed);
+            owed = match next {
+                Next::Now => owed.saturating_sub(answered.elapsed()),
+                Next::After(_) | Next::Readable => Duration::ZERO,
+            };
             if all_collected && next != Next::Now {
                 self.sleep(next);
             }
@@ -209,34 +236,32 @@ impl Round {
         debug!("a worker ends");
     }
 
-    /// Does some of what was asked for. => `false` if nobody will ask any more.
-    fn answer(&mut self) -> bool {
-        for _ in 0..REQUESTS_AT_ONCE {
-            match self.requests.try_recv() {
-                Ok(request) => {
-                    self.shard.conntrack.advance(self.source.now());
-                    request(&mut self.shard);
-                    self.shard.tell();
-                }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
-            }
+    fn tick(&mut self) {
+        if self.ticked.elapsed() >= LONGEST_SLEEP {
+            self.ticked = Instant::now();
+            self.shard.tick(self.source.counts());
         }
-        true
+    }
+
+    /// Does the next thing that was asked for.
+    fn answer(&mut self) -> Asked {
+        match self.requests.try_recv() {
+            Ok(request) => {
+                self.shard.conntrack.advance(self.source.now());
+                request(&mut self.shard);
+                self.shard.tell();
+                Asked::Something
+            }
+            Err(TryRecvError::Empty) => Asked::Nothing,
+            Err(TryRecvError::Disconnected) => Asked::Over,
+        }
     }
 
     fn take(&mut self) -> Next {
         if self.broken {
             return Next::Readable;
         }
-        let shard = &mut self.shard;
-        let mut track = |arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]| {
-            shard
-                .conntrack
-                .track_batch(Zone::default(), arrivals, verdicts);
-        };
-        let taken = self.source.take(&mut track);
-        self.shard.note_full();
+        let taken = self.source.take(&mut self.shard);
         taken.unwrap_or_else(|error| {
             error!("{error}; no more packets come from there");
             self.broken = true;
@@ -254,26 +279,11 @@ impl Round {
         }
         self.shared.sleeps.store(true, SeqCst);
         // What was asked before the line above rang no bell.
-        if !self.has_request() {
+        if self.answer() == Asked::Nothing {
             self.wait(longest, next == Next::Readable && !self.broken);
         }
         self.shared.sleeps.store(false, SeqCst);
         self.shared.bell.hear();
-    }
-
-    /// Whether a request is there; if so, it is done.
-    fn has_request(&mut self) -> bool {
-        match self.requests.try_recv() {
-            Ok(request) => {
-                self.shared.sleeps.store(false, SeqCst);
-                self.shard.conntrack.advance(self.source.now());
-                request(&mut self.shard);
-                self.shard.tell();
-                true
-            }
-            Err(TryRecvError::Empty) => false,
-            Err(TryRecvError::Disconnected) => true,
-        }
     }
 
     fn wait(&self, longest: Duration, for_packets: bool) {

@@ -7,11 +7,12 @@ use ip_conntrack::format::netlink::own::Groups;
 use ip_conntrack::format::netlink::{
     Origin, group_of, put_event, put_expectation_end, put_expectation_new,
 };
-use ip_conntrack::{Conntrack, Expectation, Reason};
-use tracing::warn;
+use ip_conntrack::{Arrival, Conntrack, Expectation, Handle, Verdict, Zone};
 
+use super::complaints::{Complaints, Voice};
+use super::load::Load;
 use crate::daemon::events::Mailbox;
-use crate::often::Often;
+use crate::daemon::source::{Counts, Track};
 
 /// Events that the tracker keeps until they are told: one step makes no more.
 const EVENTS_AT_ONCE: usize = 1 << 14;
@@ -25,22 +26,18 @@ pub(crate) struct Shard {
     listeners: Vec<(Groups, Weak<Mailbox>)>,
     /// An event as a message.
     message: Vec<u8>,
-    full: Often,
-    /// Packets that found the table full, as far as that was said.
-    full_said: u64,
-    /// Messages left out, as far as that was said.
-    left_out_said: u64,
+    pub(crate) load: Load,
+    complaints: Complaints,
 }
 
 impl Shard {
-    pub(crate) fn new(conntrack: Conntrack) -> Shard {
+    pub(crate) fn new(conntrack: Conntrack, voice: Arc<Voice>) -> Shard {
         Shard {
             conntrack,
             listeners: Vec::new(),
             message: Vec::new(),
-            full: Often::default(),
-            full_said: 0,
-            left_out_said: 0,
+            load: Load::default(),
+            complaints: Complaints::new(voice),
         }
     }
 
@@ -111,20 +108,24 @@ impl Shard {
         all_there
     }
 
-    /// Says that the table is full, if packets were dropped for that since this was called last.
-    pub(crate) fn note_full(&mut self) {
-        let full = self.conntrack.stats().reason(Reason::TableFull);
-        if full == self.full_said {
-            return;
-        }
-        self.full_said = full;
-        if self.full.may_say(self.conntrack.now()) {
-            let left_out = self.full.suppressed - self.left_out_said;
-            if left_out > 0 {
-                self.left_out_said = self.full.suppressed;
-                warn!("{left_out} messages of the next kind were left out");
-            }
-            warn!("ip_conntrack: table full, dropping packet.");
-        }
+    /// Does what is to be done once a second. `counts` are the source's.
+    pub(super) fn tick(&mut self, counts: Counts) {
+        self.load.source = counts;
+        self.complaints.tick();
+    }
+}
+
+impl Track for Shard {
+    fn batch(&mut self, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]) {
+        self.conntrack
+            .track_batch(Zone::default(), arrivals, verdicts);
+        self.load.add(arrivals.len(), self.conntrack.now());
+        let entries = self.conntrack.len();
+        self.complaints
+            .note(self.conntrack.config(), entries, arrivals, verdicts);
+    }
+
+    fn mark(&self, connection: Handle) -> Option<u32> {
+        self.conntrack.mark(connection)
     }
 }

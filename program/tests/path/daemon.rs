@@ -1,0 +1,109 @@
+//! `ipct run` on the first router.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Child, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::run::{IPCT, run};
+use crate::space::Space;
+
+/// A daemon, which ends with the value.
+pub(crate) struct Daemon {
+    child: Child,
+    folder: tempfile::TempDir,
+}
+
+impl Daemon {
+    /// Starts it with these arguments, and waits until it is ready.
+    pub(crate) fn start(space: &Space, arguments: &str) -> Daemon {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+        fs::create_dir(path("proc")).unwrap();
+        let log = fs::File::create(path("log")).unwrap();
+        let (control, proc) = (path("control.sock"), path("proc"));
+        let mut words = vec!["run", "--control", &control, "--state", "", "--proc", &proc];
+        words.extend(arguments.split_whitespace());
+        let child = space
+            .command(IPCT, &words)
+            .stderr(Stdio::from(log))
+            .spawn()
+            .unwrap();
+        let daemon = Daemon { child, folder };
+        daemon.wait_for("ready: ");
+        daemon
+    }
+
+    /// Waits until the log says that.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let since = Instant::now();
+        while !self.log().contains(text) {
+            assert!(
+                since.elapsed() < Duration::from_secs(20),
+                "no {text:?} in: {}",
+                self.log()
+            );
+            sleep(Duration::from_millis(20));
+        }
+    }
+
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
+    /// What `ipct` says with those arguments.
+    pub(crate) fn ask(&self, arguments: &str) -> String {
+        let control = self.folder.path().join("control.sock");
+        let mut words = vec!["--socket", control.to_str().unwrap()];
+        words.extend(arguments.split_whitespace());
+        let said = run(IPCT, &words);
+        assert_eq!(
+            said.status,
+            0,
+            "{arguments}: {}; the log: {}",
+            said.err,
+            self.log()
+        );
+        said.out
+    }
+
+    /// A counter's value, by its name in `-S`; all workers together if each has one.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let said = self.ask("-S");
+        let values = said
+            .split_whitespace()
+            .filter_map(|word| word.split_once('='));
+        let ours = values.filter(|(key, _)| key.rsplit('.').next() == Some(name) && *key != "cpu");
+        ours.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+    }
+
+    /// A file of its `/proc`: it is mounted where only the daemon sees it.
+    pub(crate) fn proc(&self, name: &str) -> PathBuf {
+        let folder = self.folder.path().strip_prefix("/").unwrap();
+        let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
+        root.join(folder).join("proc").join(name)
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Has it stop. => its log
+    pub(crate) fn stop(mut self) -> String {
+        self.signal(Signal::TERM);
+        let status = self.child.wait().unwrap();
+        let log = self.log();
+        assert!(status.success(), "{status}: {log}");
+        log
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

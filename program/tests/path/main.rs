@@ -1,0 +1,21 @@
+//! `ipct run` in the path of live packets: real programs on both sides, in namespaces, and behind us a router of
+//! Linux's that tracks the same traffic.
+
+#![cfg(target_os = "linux")]
+// A test fails by panicking, and so do the functions that tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod daemon;
+mod flood;
+mod killed;
+mod lives;
+mod overload;
+mod road;
+#[path = "../conntrack/run.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod run;
+#[path = "../conntrack/space.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod space;
+mod table;
+mod traffic;
