@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use ip_conntrack::{Protocol, Tuple};
 
-pub(crate) use declared::{Command, Opt, words};
+pub(crate) use declared::{Command, Opt, completions};
 pub(crate) use help::help;
 pub(crate) use parse::parse;
 pub(crate) use protocol::{Known, Part};
