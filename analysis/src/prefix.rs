@@ -4,7 +4,7 @@
 //! a share that is not explained by longer ones. With every bit a level, that names eight /27 where one
 //! /24 is meant, or a /24 where one host is meant, depending on the share. Here the description is
 //! the shortest one instead (Rissanen's principle): a flow costs as many bits as its address has behind
-//! the prefix that it is put down to, a line costs [`LINE_COSTS`] bits for each flow of the table. A line
+//! the prefix that it is put down to, a line costs `LINE_COSTS` bits for each flow of the table. A line
 //! is worth being written if it saves more than it costs. So a host is named if it has some 3 % of the
 //! flows, a /24 evenly filled is one line, and addresses from everywhere are none.
 //!

@@ -18,22 +18,11 @@ pub(crate) struct Ranking {
 
 impl Ranking {
     /// Counts the keys; `most` of the most frequent are kept. Time n log n, or n where all keys are small.
-    pub(crate) fn of(mut keys: Vec<u64>, most: usize) -> Ranking {
+    pub(crate) fn of(keys: impl IntoIterator<Item = u64>, most: usize) -> Ranking {
         let mut counts = Counts::new(most);
-        match keys.iter().max() {
-            Some(greatest) if *greatest < SMALL as u64 => {
-                let mut by_key = vec![0_u64; *greatest as usize + 1];
-                for key in &keys {
-                    by_key[*key as usize] += 1;
-                }
-                let counted = by_key.iter().enumerate().filter(|(_, count)| **count > 0);
-                counted.for_each(|(key, count)| counts.add(key as u64, *count));
-            }
-            _ => {
-                keys.sort_unstable();
-                let runs = keys.chunk_by(|a, b| a == b);
-                runs.for_each(|run| counts.add(run[0], run.len() as u64));
-            }
+        match Column::of(keys.into_iter()) {
+            Column::Short(keys) => counts.add_short(keys),
+            Column::Long(keys) => counts.add_sorted(keys),
         }
         counts.ranking()
     }
@@ -56,8 +45,32 @@ impl Ranking {
     }
 }
 
+/// Keys as short as they all may be: addresses and ports of IPv4 take half the memory, and are sorted sooner.
+enum Column {
+    Short(Vec<u32>),
+    Long(Vec<u64>),
+}
+
+impl Column {
+    fn of(mut keys: impl Iterator<Item = u64>) -> Column {
+        let mut short = Vec::new();
+        while let Some(key) = keys.next() {
+            match u32::try_from(key) {
+                Ok(key) => short.push(key),
+                Err(_) => {
+                    let mut long: Vec<u64> = short.into_iter().map(u64::from).collect();
+                    long.push(key);
+                    long.extend(keys);
+                    return Column::Long(long);
+                }
+            }
+        }
+        Column::Short(short)
+    }
+}
+
 /// Keys below are counted in an array, of 2 MiB at most.
-const SMALL: usize = 1 << 18;
+const SMALL: u32 = 1 << 18;
 
 /// Counts of keys, as they come in the order of the keys.
 struct Counts {
@@ -78,6 +91,30 @@ impl Counts {
             total: 0,
             distinct: 0,
             weighted: 0.0,
+        }
+    }
+
+    fn add_short(&mut self, keys: Vec<u32>) {
+        let Some(greatest) = keys.iter().max().filter(|key| **key < SMALL) else {
+            return self.add_sorted(keys);
+        };
+        let mut by_key = vec![0_u64; *greatest as usize + 1];
+        for key in &keys {
+            by_key[*key as usize] += 1;
+        }
+        for (key, count) in by_key
+            .into_iter()
+            .enumerate()
+            .filter(|(_, count)| *count > 0)
+        {
+            self.add(key as u64, count);
+        }
+    }
+
+    fn add_sorted<K: Copy + Ord + Into<u64>>(&mut self, mut keys: Vec<K>) {
+        keys.sort_unstable();
+        for run in keys.chunk_by(|a, b| a == b) {
+            self.add(run[0].into(), run.len() as u64);
         }
     }
 
@@ -139,7 +176,9 @@ mod tests {
     fn small_keys_and_great_ones_are_counted_alike() {
         let small: Vec<u64> = (0..10_000).map(|n| n * n % 997).collect();
         let great: Vec<u64> = small.iter().map(|key| key + (1 << 40)).collect();
+        let middle = Ranking::of(small.iter().map(|key| key + (1 << 20)), 7);
         let (small, mut great) = (Ranking::of(small, 7), Ranking::of(great, 7));
+        assert_eq!(middle.top[0].1, small.top[0].1);
         great.top.iter_mut().for_each(|(key, _)| *key -= 1 << 40);
         assert_eq!(small, great);
     }

@@ -85,7 +85,7 @@ pub struct PairCount {
 impl Who {
     /// Ranks `rows`; each list has at most `most` lines.
     pub(crate) fn of(rows: &Picked<'_>, most: usize) -> Who {
-        let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()).collect(), most);
+        let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()), most);
         Who {
             distinct_pairs: pairs.distinct,
             pairs: named_pairs(rows, &pairs),
@@ -126,7 +126,7 @@ fn keys(ranking: &Ranking) -> Vec<u64> {
 }
 
 fn hosts(rows: &Picked<'_>, side: Side, most: usize) -> Hosts {
-    let ranking = Ranking::of(rows.iter().map(|row| row.key(side)).collect(), most);
+    let ranking = Ranking::of(rows.iter().map(|row| row.key(side)), most);
     let members = rows.members(&keys(&ranking), |row| row.key(side));
     Hosts {
         top: members
@@ -145,7 +145,7 @@ fn host(rows: &Picked<'_>, side: Side, members: &[u32]) -> Option<HostCount> {
         Side::Destination => Side::Source,
     };
     let flows = || members.iter().filter_map(|n| rows.nth(*n));
-    let distinct = |keys: Vec<u64>| Ranking::of(keys, 0).distinct;
+
     let (mut unreplied, mut assured) = (0, 0);
     for row in flows() {
         unreplied += u64::from(!row.replied());
@@ -154,8 +154,8 @@ fn host(rows: &Picked<'_>, side: Side, members: &[u32]) -> Option<HostCount> {
     Some(HostCount {
         host: flows().next()?.host(side),
         flows: scaled(rows, members.len() as u64),
-        peers: distinct(flows().map(|row| row.key(other)).collect()),
-        ports: distinct(flows().map(|row| u64::from(row.dport)).collect()),
+        peers: Ranking::of(flows().map(|row| row.key(other)), 0).distinct,
+        ports: Ranking::of(flows().map(|row| u64::from(row.dport)), 0).distinct,
         unreplied: scaled(rows, unreplied),
         assured: scaled(rows, assured),
     })
@@ -176,7 +176,7 @@ fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec
         None => 0,
     };
     let with_ports = rows.iter().map(|row| key(&row)).filter(|key| *key != 0);
-    let ranking = Ranking::of(with_ports.collect(), most);
+    let ranking = Ranking::of(with_ports, most);
     let members = rows.members(&keys(&ranking), key);
     let lines = ranking
         .top
@@ -184,7 +184,7 @@ fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec
         .zip(members)
         .map(|((key, flows), members)| {
             let sources = members.iter().filter_map(|n| rows.nth(*n));
-            let sources = sources.map(|row| row.key(Side::Source)).collect();
+            let sources = sources.map(|row| row.key(Side::Source));
             PortCount {
                 protocol: PROTOCOLS[(key >> 16) as usize % PROTOCOLS.len()],
                 port: *key as u16,

@@ -41,6 +41,7 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
         Man::new(verb).render(&mut page)?;
         put(directory, &format!("{name}.1"), &page)?;
     }
+    put(directory, "ipct-queue.7", page_of(QUEUE).as_bytes())?;
     put(directory, "ipct.conf.5", settings::manual().as_bytes())?;
     put(directory, "ipct.conf", settings::sample().as_bytes())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -101,9 +102,60 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
+/// What there is to know about live packets: for people who read the sources, and as a manual page.
+const QUEUE: &str = include_str!("../docs/queue.md");
+
+/// A manual page from headings, paragraphs, tables and examples.
+fn page_of(text: &str) -> String {
+    let mut page = Roff::new();
+    page.control("TH", ["ipct-queue", "7"]);
+    page.control("SH", ["NAME"]);
+    page.text([clap_mangen::roff::roman(
+        "ipct-queue - ipct run in the path of live packets: rules for iptables and nftables",
+    )]);
+    for block in blocks(text) {
+        let heading = block.trim_start_matches('#');
+        if heading.len() < block.len() {
+            page.control("SH", [heading.trim().to_uppercase().as_str()]);
+            continue;
+        }
+        let is_form = block.starts_with("```") || block.starts_with('|');
+        page.control("PP", []);
+        if is_form {
+            page.control("nf", []);
+        }
+        for line in block.lines().filter(|line| !line.starts_with("```")) {
+            let line = line.replace(['`', '*'], "");
+            page.text([clap_mangen::roff::roman(line)]);
+        }
+        if is_form {
+            page.control("fi", []);
+        }
+    }
+    page.to_roff()
+}
+
+/// What stands between empty lines; an example is one block.
+fn blocks(text: &str) -> Vec<String> {
+    let mut blocks = vec![String::new()];
+    let mut in_example = false;
+    for line in text.lines() {
+        in_example ^= line.starts_with("```");
+        match blocks.last_mut() {
+            Some(block) if in_example || !line.is_empty() => {
+                block.push_str(line);
+                block.push('\n');
+            }
+            _ => blocks.push(String::new()),
+        }
+    }
+    blocks.retain(|block| !block.is_empty());
+    blocks
+}
+
 /// The command line with conntrack(8)'s commands and options, which clap does not read, but can complete.
 fn with_options(command: Command) -> Command {
-    let options = conntrack::words().into_iter().map(|word| {
+    let options = conntrack::completions().into_iter().map(|word| {
         let option = Arg::new(word.long).long(word.long).help(word.doc);
         let option = match word.short {
             Some(short) => option.short(short),

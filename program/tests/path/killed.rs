@@ -35,8 +35,9 @@ fn with_bypass_a_killed_daemon_stops_nothing() {
             .parse()
             .unwrap();
         // What waited while the kernel took the process apart is lost.
-        assert!(received >= 90, "{said}");
+        assert!(received >= 50, "{said}");
         drop(daemon);
+        assert!(road.is_open());
         let queues = road
             .ours
             .must("cat", &["/proc/net/netfilter/nfnetlink_queue"]);

@@ -68,7 +68,7 @@ impl Road {
             for rule in [
                 "-t raw -A PREROUTING -j CT --notrack",
                 "-t raw -A OUTPUT -j CT --notrack",
-                &format!("-t mangle -A PREROUTING -j NFQUEUE {queue}"),
+                &format!("-t mangle -A PREROUTING ! -i lo -j NFQUEUE {queue}"),
                 &format!("-t mangle -A OUTPUT -j NFQUEUE {queue}"),
                 "-A FORWARD -m mark --mark 0/0x70000000 -j ACCEPT",
                 "-A FORWARD -m mark --mark 0x20000000/0x70000000 -j ACCEPT",

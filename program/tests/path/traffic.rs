@@ -60,6 +60,10 @@ impl Drop for Servers {
 /// Everything once: TCP, UDP and ICMP, of both families, in fragments, with errors, and without an answer.
 pub(crate) fn all_kinds(road: &Road) {
     let client = &road.client;
+    // Neighbours get to know each other.
+    for server in [SERVER, "fd03::2"] {
+        client.must("ping", &["-q", "-c2", "-i0.2", "-W3", server]);
+    }
     let size = [
         "-s",
         "-o",

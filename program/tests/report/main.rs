@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod captures;
+mod daemon;
 mod listings;
 mod page;
 mod run;
