@@ -167,7 +167,8 @@ settings! {
         /// From where connections may be opened: "both" sides, the "first" interface's, the "second"'s, or
         /// "neither".
         open: Open = "\"both\"", Restart;
-        /// Packets that belong to no connection and open none (INVALID): "pass" or "drop".
+        /// Packets that belong to no connection and open none (INVALID): "pass" or "drop", as they are in any case
+        /// with run.drop_invalid.
         invalid: Fate = "\"pass\"", Restart;
         /// Packets that would open a connection and find the table full: "drop", or "pass" untracked.
         full: Fate = "\"drop\"", Restart;
