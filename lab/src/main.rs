@@ -26,6 +26,8 @@ enum Command {
     Bench(commands::bench::Bench),
     /// List a large table of the kernel's with `ipct` and with the installed conntrack, and measure both
     Listing(commands::listing::Listing),
+    /// Measure what it costs to pass packets on: Linux, and `ipct run` in its place or beside it
+    Live(commands::live::Live),
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
     /// Play captures into both and compare after every packet, and the tables at the end
@@ -36,7 +38,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let needs_kernel = !matches!(cli.command, Command::Bench(_) | Command::Listing(_));
+    let needs_kernel = !matches!(
+        cli.command,
+        Command::Bench(_) | Command::Listing(_) | Command::Live(_)
+    );
     if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
         return ExitCode::FAILURE;
@@ -44,6 +49,7 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Bench(bench) => commands::bench::run(&bench),
         Command::Listing(listing) => commands::listing::run(&listing),
+        Command::Live(live) => commands::live::run(&live),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

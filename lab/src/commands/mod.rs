@@ -3,5 +3,6 @@
 pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod listing;
+pub(crate) mod live;
 pub(crate) mod random;
 pub(crate) mod script;

@@ -27,7 +27,33 @@ pub(super) struct Feeder {
 }
 
 impl Feeder {
+    /// Frames that are received from the interface that it is fed to.
     pub(super) fn new(family: Family, kinds: &[Kind], pick: Pick) -> io::Result<Feeder> {
+        Feeder::ending(family, kinds, pick, &verdict(PASS))
+    }
+
+    /// Frames that are sent by an interface, so that its peer receives them as from a wire.
+    pub(super) fn sending(
+        family: Family,
+        kinds: &[Kind],
+        pick: Pick,
+        interface: u32,
+    ) -> io::Result<Feeder> {
+        let send = [
+            constant(SET, 1, interface as i32),
+            constant(SET, 2, 0),
+            call(REDIRECT),
+            constant(EXIT, 0, 0),
+        ];
+        Feeder::ending(family, kinds, pick, &send)
+    }
+
+    fn ending(
+        family: Family,
+        kinds: &[Kind],
+        pick: Pick,
+        end: &[Instruction],
+    ) -> io::Result<Feeder> {
         let next = Array::new(1)?;
         let len = frame(family, Kind::Syn, 0).len();
         let mut code = take(len);
@@ -36,7 +62,7 @@ impl Feeder {
             Pick::Next => code.extend(following(&next)),
         }
         for (index, kind) in kinds.iter().enumerate() {
-            let written = write(family, *kind);
+            let written = write(family, *kind, end);
             code.push(unless(KIND, index as i32, written.len()));
             code.extend(written);
         }
@@ -63,6 +89,22 @@ impl Feeder {
 /// Puts a program on an interface that drops all it gets.
 pub(super) fn sink(interface: u32) -> io::Result<Attached> {
     Program::xdp(&verdict(DROP))?.attach(interface)
+}
+
+/// The same, and counts them in the array.
+pub(super) fn counting_sink(counted: &Array, interface: u32) -> io::Result<Attached> {
+    const ADD_TO_MEMORY: u8 = 0xdb;
+    let mut code = vec![
+        register(SET, 2, STACK),
+        constant(ADD, 2, -4),
+        instruction(PUT_32, 2, 0, 0, 0),
+    ];
+    code.extend(counted.reference(1));
+    code.extend([call(LOOK_UP), unless(0, 0, 2)]);
+    code.extend(verdict(ABORTED));
+    code.extend([constant(SET, 1, 1), instruction(ADD_TO_MEMORY, 0, 1, 0, 0)]);
+    code.extend(verdict(DROP));
+    Program::xdp(&code)?.attach(interface)
 }
 
 const ABORTED: i32 = 0;
@@ -102,6 +144,7 @@ const EXIT: u8 = 0x95;
 // What can be called.
 const LOOK_UP: i32 = 1;
 const RANDOM: i32 = 7;
+const REDIRECT: i32 = 23;
 
 const fn instruction(code: u8, to: u8, from: u8, offset: usize, value: i32) -> Instruction {
     Instruction {
@@ -184,8 +227,8 @@ fn following(next: &Array) -> Vec<Instruction> {
     code
 }
 
-/// The whole frame, and the verdict that it was received.
-fn write(family: Family, kind: Kind) -> Vec<Instruction> {
+/// The whole frame, and what becomes of it.
+fn write(family: Family, kind: Kind, end: &[Instruction]) -> Vec<Instruction> {
     let template = frame(family, kind, 0);
     let places = Places::of(family, kind);
     let mut code = constants(&template);
@@ -237,7 +280,7 @@ fn write(family: Family, kind: Kind) -> Vec<Instruction> {
         code.extend([unless(4, 0, 1), constant(SET, 4, 0xffff)]);
     }
     code.push(instruction(STORE_16, DATA, 4, places.sum, 0));
-    code.extend(verdict(PASS));
+    code.extend_from_slice(end);
     code
 }
 

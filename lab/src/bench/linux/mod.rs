@@ -19,6 +19,7 @@
 
 mod feeder;
 mod frames;
+pub mod live;
 mod memory;
 mod rounds;
 mod router;
