@@ -182,14 +182,14 @@ impl Bench {
                     .parse::<u64>()
                     .ok()
             };
-            told.split_whitespace().find_map(count).unwrap_or(0)
+            told.split_whitespace().filter_map(count).sum::<u64>()
         };
-        if count("source_received") == 0 {
+        if count("packets") == 0 {
             return Err(format!("the daemon has received nothing: {told}"));
         }
         Ok(Passed {
             sent,
-            delivered: sent.saturating_sub(count("source_lost")),
+            delivered: sent.saturating_sub(count("tap_lost")),
             time,
             cpu,
         })
