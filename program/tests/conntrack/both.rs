@@ -89,14 +89,15 @@ fn assert_same(space: &Space, daemon: &Daemon, line: &str) {
 
 /// A listing without the numbers of its entries, which each table gives by itself.
 fn without_ids(text: &str) -> String {
-    let of = |line: &str| match (line.split_once("<id>"), line.split_once(" id=")) {
+    // Pings have an identifier that is called like it; the entry's comes last.
+    let of = |line: &str| match (line.split_once("<id>"), line.split_once("use=1 id=")) {
         (Some((before, after)), _) => {
             let after = after.split_once("</id>").map_or(after, |(_, rest)| rest);
             format!("{before}{after}")
         }
         (_, Some((before, after))) => {
             let after = after.trim_start_matches(|c: char| c.is_ascii_digit());
-            format!("{before}{after}")
+            format!("{before}use=1{after}")
         }
         _ => line.to_owned(),
     };
@@ -161,6 +162,8 @@ fn what_is_saved_from_one_table_is_loaded_into_the_other() {
     let Some((space, daemon)) = filled() else {
         return;
     };
+    // What is saved of a DCCP connection lacks its state, without which none is made.
+    assert_eq!(ask(&space, "-D -p dccp").status, 0);
     let saved = ask(&space, "-L -o save").out;
     let file = daemon.folder.path().join("saved");
     std::fs::write(&file, &saved).unwrap();
