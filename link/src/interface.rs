@@ -23,6 +23,8 @@ pub struct Interface {
     pub mtu: usize,
     /// How many queues it receives on.
     pub queues: u32,
+    /// Whether it takes the VLAN's tag off what it receives: who gets frames from the driver does not see it.
+    pub strips_tags: bool,
 }
 
 impl Interface {
@@ -46,6 +48,7 @@ impl Interface {
             is_ethernet: matches!(link_type, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK),
             mtu: socket::mtu(fd, name).map_err(said)?,
             queues: socket::queues(fd, name).map_err(said)?,
+            strips_tags: socket::strips_tags(fd, name).map_err(said)?,
         })
     }
 

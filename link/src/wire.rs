@@ -63,7 +63,6 @@ impl Side {
 pub struct Hold {
     _attached: [Attached; 2],
     _promiscuous: Promiscuous,
-    mode: Mode,
 }
 
 /// How frames come and go.
@@ -134,12 +133,11 @@ pub fn between(interfaces: &[Interface; 2], wires: usize) -> io::Result<(Vec<Wir
     let hold = Arc::new(Hold {
         _attached: [one, two],
         _promiscuous: promiscuous,
-        mode: Mode {
-            zero_copy,
-            places: [one_at, two_at],
-        },
     });
-    let mode = hold.mode;
+    let mode = Mode {
+        zero_copy,
+        places: [one_at, two_at],
+    };
     let wire = |part: Part| Wire {
         frames: part.frames,
         free: part.free,

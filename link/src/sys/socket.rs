@@ -137,7 +137,7 @@ fn ask(socket: BorrowedFd<'_>, name: &str, what: libc::c_ulong, value: Value) ->
     place.copy_from_slice(name.as_bytes());
     let address = &raw mut request;
     // SAFETY: the kernel reads and writes a `struct ifreq`, 40 bytes as here; for `SIOCETHTOOL`, the caller
-    // has put the address of `Channels` in it, which the kernel reads and writes, too.
+    // has put the address of what belongs to the command in it, which the kernel reads and writes, too.
     done(unsafe { libc::ioctl(socket.as_raw_fd(), what as _, address) })?;
     Ok(request.value)
 }
@@ -172,16 +172,40 @@ pub(crate) fn index(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
 
 /// How many queues an interface receives on; 1 where its driver does not say.
 pub(crate) fn queues(socket: BorrowedFd<'_>, name: &str) -> io::Result<u32> {
-    const GET_CHANNELS: u32 = 0x3c;
-    const SIOCETHTOOL: libc::c_ulong = 0x8946;
     let mut channels = Channels {
-        command: GET_CHANNELS,
+        command: 0x3c,
         ..Channels::default()
     };
-    let address = (&raw mut channels).expose_provenance();
+    // SAFETY: 0x3c is ETHTOOL_GCHANNELS, which is told a `struct ethtool_channels`.
+    let is_known = unsafe { ask_driver(socket, name, &mut channels) }?;
+    let count = if is_known {
+        channels.receive + channels.combined
+    } else {
+        0
+    };
+    Ok(count.max(1))
+}
+
+/// Whether an interface takes the VLAN's tag off what it receives.
+pub(crate) fn strips_tags(socket: BorrowedFd<'_>, name: &str) -> io::Result<bool> {
+    const STRIPS_TAGS: u32 = 1 << 8;
+    let mut flags = [0x25, 0];
+    // SAFETY: 0x25 is ETHTOOL_GFLAGS, which is told a `struct ethtool_value`: the command and a number.
+    let is_known = unsafe { ask_driver(socket, name, &mut flags) }?;
+    Ok(is_known && flags[1] & STRIPS_TAGS != 0)
+}
+
+/// Asks an interface's driver. => whether it knows the question.
+///
+/// # Safety
+///
+/// `T` is what belongs to the command that stands in its first four bytes, and any bytes make one.
+unsafe fn ask_driver<T>(socket: BorrowedFd<'_>, name: &str, question: &mut T) -> io::Result<bool> {
+    const SIOCETHTOOL: libc::c_ulong = 0x8946;
+    let address = std::ptr::from_mut(question).expose_provenance();
     match ask(socket, name, SIOCETHTOOL, Value { address }) {
-        Ok(_) => Ok((channels.receive + channels.combined).max(1)),
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(1),
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -140,9 +140,7 @@ impl Bridge {
             "between {first} and {second}: {mode}, {} workers",
             wires.len()
         );
-        for interface in interfaces.iter().filter(|interface| !interface.is_running) {
-            warn!("{}: the link is down", interface.name);
-        }
+        interfaces.iter().for_each(warn_of);
         let mut bridges = Vec::with_capacity(wires.len());
         for (mates, wire) in Mates::several(dispatch)?.into_iter().zip(wires) {
             let ready = epoll::create(epoll::CreateFlags::CLOEXEC)?;
@@ -275,6 +273,19 @@ impl Bridge {
             *interface = now;
         }
         Ok(())
+    }
+}
+
+/// What may be wrong with an interface from the start.
+fn warn_of(interface: &Interface) {
+    let name = &interface.name;
+    if !interface.is_running {
+        warn!("{name}: the link is down");
+    }
+    if interface.strips_tags {
+        warn!(
+            "{name} takes VLAN tags off what it receives, and they are lost: `ethtool -K {name} rxvlan off`"
+        );
     }
 }
 
