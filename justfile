@@ -47,6 +47,10 @@ bench *ARGUMENTS:
 listing *ARGUMENTS:
     cargo build --release -p ipct && cargo run --release -p lab -- listing {{ARGUMENTS}}
 
+# List, save and take back a million connections of the daemon's (as root)
+daemon-listing *ARGUMENTS:
+    lab/daemon-listing {{ARGUMENTS}}
+
 # Count the instructions of the main paths anew (valgrind)
 instructions:
     lab/instructions >INSTRUCTIONS.md.new && mv INSTRUCTIONS.md.new INSTRUCTIONS.md

@@ -6,8 +6,8 @@
 //!
 //! - [`census`], [`rows`]: what is in the table;
 //! - [`who`]: the top lists, and the prefixes that explain most of it ([`prefix`]);
-//! - [`classify`]: what it looks like, with the evidence;
-//! - [`forecast`]: when it will be full;
+//! - [`mod@classify`]: what it looks like, with the evidence;
+//! - [`mod@forecast`]: when it will be full;
 //! - [`advice`]: what could be done, and what that would free, by trying it on the entries;
 //! - [`limits`]: every threshold, with where it comes from.
 

@@ -81,4 +81,26 @@ impl<'a> Picked<'a> {
         };
         (kept as f64 * self.weight()).round() as u64
     }
+
+    /// The n-th of them, in the order of `iter`.
+    pub(crate) fn nth(&self, n: u32) -> Option<View<'a>> {
+        match &self.places {
+            None => self.flows.view(n),
+            Some(places) => self.flows.view(*places.get(n as usize)?),
+        }
+    }
+
+    /// Which of them have which of some keys, found in one pass: numbers for `nth`, for each key.
+    pub(crate) fn members(&self, keys: &[u64], key: impl Fn(&View<'a>) -> u64) -> Vec<Vec<u32>> {
+        let mut sorted: Vec<(u64, usize)> = keys.iter().copied().zip(0..).collect();
+        sorted.sort_unstable();
+        let mut members = vec![Vec::new(); keys.len()];
+        for (n, row) in self.iter().enumerate() {
+            let wanted = key(&row);
+            if let Ok(found) = sorted.binary_search_by_key(&wanted, |(key, _)| *key) {
+                members[sorted[found].1].push(n as u32);
+            }
+        }
+        members
+    }
 }

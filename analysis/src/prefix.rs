@@ -4,7 +4,7 @@
 //! a share that is not explained by longer ones. With every bit a level, that names eight /27 where one
 //! /24 is meant, or a /24 where one host is meant, depending on the share. Here the description is
 //! the shortest one instead (Rissanen's principle): a flow costs as many bits as its address has behind
-//! the prefix that it is put down to, a line costs [`LINE_COSTS`] bits for each flow of the table. A line
+//! the prefix that it is put down to, a line costs `LINE_COSTS` bits for each flow of the table. A line
 //! is worth being written if it saves more than it costs. So a host is named if it has some 3 % of the
 //! flows, a /24 evenly filled is one line, and addresses from everywhere are none.
 //!
@@ -43,43 +43,74 @@ pub struct PrefixCount {
 /// The prefixes of one side that explain most, most flows first. Addresses of which the first part is
 /// hidden are left out, and where a later part is hidden, no prefix reaches it.
 pub(crate) fn explain(rows: &Picked<'_>, side: Side, most: usize) -> Vec<PrefixCount> {
-    let mut columns = [Vec::new(), Vec::new()];
-    let mut deepest = [32, 128];
+    let (mut v4, mut v6): (Vec<u32>, Vec<u128>) = (Vec::new(), Vec::new());
+    let mut deepest = [u32::WIDTH, u128::WIDTH];
     for row in rows.iter() {
         let host = row.host(side);
-        let (family, address) = match host.ip {
-            IpAddr::V4(ip) => (0, u128::from(ip.to_bits()) << 96),
-            IpAddr::V6(ip) => (1, ip.to_bits()),
-        };
+        let family = usize::from(host.ip.is_ipv6());
         if host.hidden != 0 {
             if host.visible_bits() < SHORTEST[family] {
                 continue;
             }
             deepest[family] = deepest[family].min(host.visible_bits());
         }
-        columns[family].push(address);
+        match host.ip {
+            IpAddr::V4(ip) => v4.push(ip.to_bits()),
+            IpAddr::V6(ip) => v6.push(ip.to_bits()),
+        }
     }
-    let total = columns.iter().map(Vec::len).sum::<usize>();
+    let total = v4.len() + v6.len();
     let mut lines = Vec::new();
-    for (family, mut column) in columns.into_iter().enumerate() {
-        column.sort_unstable();
-        let tree = Tree {
-            sorted: &column,
-            shortest: SHORTEST[family],
-            deepest: deepest[family],
-            line_costs: LINE_COSTS * total as f64 * [1.0, 4.0][family],
-        };
-        tree.lines(family, &mut lines);
-    }
+    Tree::draw(v4, deepest[0], total, &mut lines);
+    Tree::draw(v6, deepest[1], total, &mut lines);
     lines.sort_by_key(|line| (std::cmp::Reverse(line.own), line.ip, line.length));
     lines.truncate(most);
     lines
 }
 
-/// Sorted addresses, left-aligned in 128 bits. A node is a range of them and a length.
-struct Tree<'a> {
-    sorted: &'a [u128],
-    shortest: u8,
+/// An address as a number.
+trait Bits: Copy + Ord {
+    const WIDTH: u8;
+    const SHORTEST: u8;
+
+    /// The n-th bit from the left.
+    fn bit(self, n: u8) -> bool;
+
+    /// The address of which only the first bits are kept.
+    fn prefix(self, length: u8) -> IpAddr;
+}
+
+impl Bits for u32 {
+    const WIDTH: u8 = 32;
+    const SHORTEST: u8 = SHORTEST[0];
+
+    fn bit(self, n: u8) -> bool {
+        self >> (31 - n) & 1 != 0
+    }
+
+    fn prefix(self, length: u8) -> IpAddr {
+        let mask = u32::MAX.checked_shl(u32::from(32 - length)).unwrap_or(0);
+        IpAddr::V4(Ipv4Addr::from_bits(self & mask))
+    }
+}
+
+impl Bits for u128 {
+    const WIDTH: u8 = 128;
+    const SHORTEST: u8 = SHORTEST[1];
+
+    fn bit(self, n: u8) -> bool {
+        self >> (127 - n) & 1 != 0
+    }
+
+    fn prefix(self, length: u8) -> IpAddr {
+        let mask = u128::MAX.checked_shl(u32::from(128 - length)).unwrap_or(0);
+        IpAddr::V6(Ipv6Addr::from_bits(self & mask))
+    }
+}
+
+/// Sorted addresses. A node is a range of them and a length.
+struct Tree<A> {
+    sorted: Vec<A>,
     deepest: u8,
     line_costs: f64,
 }
@@ -95,21 +126,30 @@ struct Best {
     length: u8,
 }
 
-impl Tree<'_> {
-    fn lines(&self, family: usize, lines: &mut Vec<PrefixCount>) {
-        if !self.sorted.is_empty() {
-            let all = self.sorted.len();
-            let best = self.best((0, all), 0);
-            let own = all as u64 - self.collect(&best, 0, family, lines);
-            if own as f64 > REST * all as f64 {
-                let ip = self.address(&best, family);
-                lines.push(PrefixCount {
-                    ip,
-                    length: 0,
-                    flows: all as u64,
-                    own,
-                });
-            }
+impl<A: Bits> Tree<A> {
+    /// Writes down the lines of some addresses, of `total` in all.
+    fn draw(mut sorted: Vec<A>, deepest: u8, total: usize, lines: &mut Vec<PrefixCount>) {
+        sorted.sort_unstable();
+        let line_costs = LINE_COSTS * total as f64 * f64::from(A::WIDTH / u32::WIDTH);
+        let tree = Tree {
+            sorted,
+            deepest,
+            line_costs,
+        };
+        let all = tree.sorted.len();
+        if all == 0 {
+            return;
+        }
+        let best = tree.best((0, all), 0);
+        let own = all as u64 - tree.collect(&best, 0, lines);
+        if own as f64 > REST * all as f64 {
+            let ip = tree.address(&best);
+            lines.push(PrefixCount {
+                ip,
+                length: 0,
+                flows: all as u64,
+                own,
+            });
         }
     }
 
@@ -138,7 +178,7 @@ impl Tree<'_> {
             within = best.costs[usize::from(length)];
             best.children = Some(Box::new(children));
         }
-        if length >= self.shortest {
+        if length >= A::SHORTEST {
             for (above, cost) in best.costs.iter_mut().enumerate().take(usize::from(length)) {
                 let with_line = self.line_costs + within;
                 best.own_line[above] = with_line <= *cost;
@@ -150,44 +190,34 @@ impl Tree<'_> {
 
     /// The two halves of a node: bit 0 and bit 1 behind its prefix.
     fn split(&self, (start, end): (usize, usize), length: u8) -> [(usize, usize); 2] {
-        let bit = 1 << (127 - length);
         let column = &self.sorted[start..end];
-        let middle = start + column.partition_point(|address| address & bit == 0);
+        let middle = start + column.partition_point(|address| !address.bit(length));
         [(start, middle), (middle, end)]
     }
 
     /// Writes down the lines of the best description. => the flows that they explain.
-    fn collect(&self, best: &Best, above: u8, family: usize, lines: &mut Vec<PrefixCount>) -> u64 {
+    fn collect(&self, best: &Best, above: u8, lines: &mut Vec<PrefixCount>) -> u64 {
         let flows = (best.range.1 - best.range.0) as u64;
         let is_line = best.own_line[usize::from(above)];
         let above = if is_line { best.length } else { above };
         let mut explained = 0;
         for child in best.children.iter().flat_map(|children| children.iter()) {
-            explained += self.collect(child, above, family, lines);
+            explained += self.collect(child, above, lines);
         }
         if !is_line {
             return explained;
         }
-        let own = flows - explained;
         lines.push(PrefixCount {
-            ip: self.address(best, family),
+            ip: self.address(best),
             length: best.length,
             flows,
-            own,
+            own: flows - explained,
         });
         flows
     }
 
-    fn address(&self, best: &Best, family: usize) -> IpAddr {
-        let first = self.sorted[best.range.0];
-        let kept = first
-            & u128::MAX
-                .checked_shl(u32::from(128 - best.length))
-                .unwrap_or(0);
-        match family {
-            0 => IpAddr::V4(Ipv4Addr::from_bits((kept >> 96) as u32)),
-            _ => IpAddr::V6(Ipv6Addr::from_bits(kept)),
-        }
+    fn address(&self, best: &Best) -> IpAddr {
+        self.sorted[best.range.0].prefix(best.length)
     }
 }
 

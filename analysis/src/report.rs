@@ -314,7 +314,7 @@ impl Report {
         let limit = subject.max.filter(|max| *max > 0);
         let of_limit = |entries: u64| limit.map(|max| share(entries, max));
         let who = Who::of(&Picked::all(&subject.table.rows), subject.most);
-        let guilty = culprits.map(|flows| (flows.len(), Who::of(&flows, subject.most)));
+        let guilty = culprits.map(|flows| (flows.len(), Who::in_short(&flows, subject.most)));
         let to_drop = guilty.as_ref().map_or(&who, |(_, guilty)| guilty);
         let advice = crate::advice::advise(&subject, to_drop, strays.as_ref(), &finding);
         let lines = Lines { total: all.entries };

@@ -1,6 +1,6 @@
 //! Flows, packed and bounded: what rankings and classification look at.
 //!
-//! *Exact is cheap.* A row is 40 bytes (IPv6: 32 more). Sorting a column of a million of them takes some
+//! *Exact is cheap.* A row is 32 bytes (IPv6: 32 more). Sorting a column of a million of them takes some
 //! tens of milliseconds and gives exact counts, distinct counts and entropy at once, which is less than
 //! sketches cost and has no error. So there are no sketches.
 //!
@@ -15,7 +15,7 @@ use ip_conntrack::{Protocol, ProtocolState, SctpState, TcpState};
 
 use crate::flow::{Flow, Host, Origin, is_half_open};
 
-/// Rows that are kept, at most: 40 MiB of IPv4, 72 MiB of IPv6.
+/// Rows that are kept, at most: 32 MiB of IPv4, 64 MiB of IPv6.
 pub const MOST: usize = 1 << 20;
 
 const REPLIED: u8 = 1;
@@ -33,15 +33,25 @@ pub(crate) struct Row {
     pub(crate) sport: u16,
     pub(crate) dport: u16,
     timeout: u32,
-    packets: [u32; 2],
+    /// Of the original direction.
+    packets: u32,
     bytes: [u32; 2],
     pub(crate) protocol: Protocol,
     state: u8,
     flags: u8,
-    origin: Origin,
+    /// The origin's number; above it, packets of the reply direction, [`MANY`] at most.
+    origin: u8,
 }
 
-const _: () = assert!(size_of::<Row>() == 36);
+/// Bits that an origin takes.
+const ORIGIN_BITS: u8 = 4;
+const _: () = assert!(Origin::ALL.len() <= 1 << ORIGIN_BITS);
+
+/// Packets of the reply direction that are told apart: whether there were any, and few, is all that
+/// is asked.
+const MANY: u32 = 15;
+
+const _: () = assert!(size_of::<Row>() == 32);
 
 /// Many flows.
 #[derive(Clone, Debug, Default)]
@@ -106,6 +116,7 @@ impl Rows {
             (IpAddr::V4(src), IpAddr::V4(dst)) => (src.to_bits(), dst.to_bits(), 0),
             (src, dst) => (self.place_v6([bits(src), bits(dst)]), 0, V6),
         };
+        let replies = flow.packets.map_or(0, |[_, reply]| cut(reply).min(MANY));
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         Row {
             src,
@@ -113,7 +124,7 @@ impl Rows {
             sport: flow.sport,
             dport: flow.dport,
             timeout: flow.timeout.map_or(UNKNOWN, cut),
-            packets: flow.packets.map_or([UNKNOWN; 2], |both| both.map(cut)),
+            packets: flow.packets.map_or(UNKNOWN, |[original, _]| cut(original)),
             bytes: flow.bytes.map_or([UNKNOWN; 2], |both| both.map(cut)),
             protocol: flow.protocol,
             state: state_number(flow.state),
@@ -121,7 +132,7 @@ impl Rows {
                 | flag(flow.assured, ASSURED)
                 | flag(flow.source_translated, TRANSLATED)
                 | family,
-            origin: flow.origin,
+            origin: flow.origin as u8 | (replies as u8) << ORIGIN_BITS,
         }
     }
 
@@ -322,16 +333,19 @@ impl Row {
         self.flags & TRANSLATED != 0
     }
 
-    pub(crate) const fn origin(&self) -> Origin {
-        self.origin
+    pub(crate) fn origin(&self) -> Origin {
+        let number = usize::from(self.origin & ((1 << ORIGIN_BITS) - 1));
+        Origin::ALL.get(number).copied().unwrap_or(Origin::Other)
     }
 
     pub(crate) fn timeout(&self) -> Option<u32> {
         (self.timeout != UNKNOWN).then_some(self.timeout)
     }
 
+    /// Packets of both directions; [`MANY`] or more in reply are [`MANY`].
     pub(crate) fn packets(&self) -> Option<[u32; 2]> {
-        (self.packets[0] != UNKNOWN).then_some(self.packets)
+        let replies = u32::from(self.origin >> ORIGIN_BITS);
+        (self.packets != UNKNOWN).then_some([self.packets, replies])
     }
 
     pub(crate) fn bytes(&self) -> Option<[u32; 2]> {
@@ -357,7 +371,7 @@ impl Row {
 
     pub(crate) fn is_half_open(&self) -> bool {
         is_half_open(
-            self.origin,
+            self.origin(),
             self.state(),
             self.replied(),
             self.packets().map(|both| both.map(u64::from)),

@@ -1,7 +1,5 @@
 //! The top lists: sources, destinations, ports and pairs, and the prefixes that explain most.
 
-use std::collections::HashMap;
-
 use ip_conntrack::Protocol;
 
 use crate::flow::Host;
@@ -87,102 +85,125 @@ pub struct PairCount {
 impl Who {
     /// Ranks `rows`; each list has at most `most` lines.
     pub(crate) fn of(rows: &Picked<'_>, most: usize) -> Who {
-        let scale = |flows: u64| (flows as f64 * rows.weight()).round() as u64;
-        let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()).collect(), most);
-        let mut who = Who {
+        let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()), most);
+        Who {
+            distinct_pairs: pairs.distinct,
+            pairs: named_pairs(rows, &pairs),
+            destination_prefixes: prefixes(rows, Side::Destination, most),
+            ..Who::in_short(rows, most)
+        }
+    }
+
+    /// Without pairs and the prefixes of destinations.
+    pub(crate) fn in_short(rows: &Picked<'_>, most: usize) -> Who {
+        Who {
             sources: hosts(rows, Side::Source, most),
             destinations: hosts(rows, Side::Destination, most),
             ports: ports(rows, most, |row| row.dport),
             source_ports: ports(rows, most, |row| row.sport),
-            distinct_pairs: pairs.distinct,
-            pairs: named_pairs(rows, &pairs),
-            source_prefixes: prefix::explain(rows, Side::Source, most),
-            destination_prefixes: prefix::explain(rows, Side::Destination, most),
-        };
-        for line in who
-            .source_prefixes
-            .iter_mut()
-            .chain(&mut who.destination_prefixes)
-        {
-            line.flows = scale(line.flows);
-            line.own = scale(line.own);
+            source_prefixes: prefixes(rows, Side::Source, most),
+            ..Who::default()
         }
-        who
     }
 }
 
+/// Counts of a sample, for all.
+fn scaled(rows: &Picked<'_>, flows: u64) -> u64 {
+    (flows as f64 * rows.weight()).round() as u64
+}
+
+fn prefixes(rows: &Picked<'_>, side: Side, most: usize) -> Vec<PrefixCount> {
+    let mut lines = prefix::explain(rows, side, most);
+    for line in &mut lines {
+        line.flows = scaled(rows, line.flows);
+        line.own = scaled(rows, line.own);
+    }
+    lines
+}
+
+fn keys(ranking: &Ranking) -> Vec<u64> {
+    ranking.top.iter().map(|(key, _)| *key).collect()
+}
+
 fn hosts(rows: &Picked<'_>, side: Side, most: usize) -> Hosts {
-    let ranking = Ranking::of(rows.iter().map(|row| row.key(side)).collect(), most);
-    // One after the other, so that the peers of one host only are in memory.
-    let top = ranking
-        .top
-        .iter()
-        .filter_map(|(key, flows)| host(rows, side, *key, *flows));
+    let ranking = Ranking::of(rows.iter().map(|row| row.key(side)), most);
+    let members = rows.members(&keys(&ranking), |row| row.key(side));
     Hosts {
-        top: top.collect(),
+        top: members
+            .iter()
+            .filter_map(|members| host(rows, side, members))
+            .collect(),
         distinct: ranking.distinct,
         entropy: ranking.entropy,
     }
 }
 
-fn host(rows: &Picked<'_>, side: Side, key: u64, flows: u64) -> Option<HostCount> {
+/// What a host takes part in: `members` are its flows.
+fn host(rows: &Picked<'_>, side: Side, members: &[u32]) -> Option<HostCount> {
     let other = match side {
         Side::Source => Side::Destination,
         Side::Destination => Side::Source,
     };
-    let of_host = || rows.iter().filter(|row| row.key(side) == key);
-    let scale = |flows: u64| (flows as f64 * rows.weight()).round() as u64;
-    let distinct = |keys: Vec<u64>| Ranking::of(keys, 0).distinct;
+    let flows = || members.iter().filter_map(|n| rows.nth(*n));
+
     let (mut unreplied, mut assured) = (0, 0);
-    for row in of_host() {
+    for row in flows() {
         unreplied += u64::from(!row.replied());
         assured += u64::from(row.assured());
     }
     Some(HostCount {
-        host: of_host().next()?.host(side),
-        flows: scale(flows),
-        peers: distinct(of_host().map(|row| row.key(other)).collect()),
-        ports: distinct(of_host().map(|row| u64::from(row.dport)).collect()),
-        unreplied: scale(unreplied),
-        assured: scale(assured),
+        host: flows().next()?.host(side),
+        flows: scaled(rows, members.len() as u64),
+        peers: Ranking::of(flows().map(|row| row.key(other)), 0).distinct,
+        ports: Ranking::of(flows().map(|row| u64::from(row.dport)), 0).distinct,
+        unreplied: scaled(rows, unreplied),
+        assured: scaled(rows, assured),
     })
 }
 
+/// Those with ports.
+const PROTOCOLS: [Protocol; 4] = [
+    Protocol::TCP,
+    Protocol::UDP,
+    Protocol::SCTP,
+    Protocol::UDPLITE,
+];
+
 fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec<PortCount> {
-    let with_ports = rows.iter().filter(|row| row.protocol.has_ports());
-    let keys = with_ports.map(|row| u64::from(row.protocol.0) << 16 | u64::from(port(&row)));
-    let ranking = Ranking::of(keys.collect(), most);
-    let lines = ranking.top.into_iter().map(|(key, flows)| {
-        let (protocol, number) = (Protocol((key >> 16) as u8), key as u16);
-        let of_port = rows
-            .iter()
-            .filter(|row| row.protocol == protocol && port(row) == number);
-        PortCount {
-            protocol,
-            port: number,
-            flows: (flows as f64 * rows.weight()).round() as u64,
-            sources: Ranking::of(of_port.map(|row| row.key(Side::Source)).collect(), 0).distinct,
-        }
-    });
+    // Small numbers are counted without sorting. 0 stands for none: nothing uses it.
+    let key = |row: &View<'_>| match PROTOCOLS.iter().position(|known| *known == row.protocol) {
+        Some(place) => (place as u64) << 16 | u64::from(port(row)),
+        None => 0,
+    };
+    let with_ports = rows.iter().map(|row| key(&row)).filter(|key| *key != 0);
+    let ranking = Ranking::of(with_ports, most);
+    let members = rows.members(&keys(&ranking), key);
+    let lines = ranking
+        .top
+        .iter()
+        .zip(members)
+        .map(|((key, flows), members)| {
+            let sources = members.iter().filter_map(|n| rows.nth(*n));
+            let sources = sources.map(|row| row.key(Side::Source));
+            PortCount {
+                protocol: PROTOCOLS[(key >> 16) as usize % PROTOCOLS.len()],
+                port: *key as u16,
+                flows: scaled(rows, *flows),
+                sources: Ranking::of(sources, 0).distinct,
+            }
+        });
     lines.collect()
 }
 
 fn named_pairs(rows: &Picked<'_>, ranking: &Ranking) -> Vec<PairCount> {
-    let counts: HashMap<u64, u64> = ranking.top.iter().copied().collect();
-    let mut named: HashMap<u64, PairCount> = HashMap::new();
-    for row in rows.iter() {
-        if named.len() == counts.len() {
-            break;
-        }
-        let key = row.pair_key();
-        if let Some(flows) = counts.get(&key) {
-            named.entry(key).or_insert_with(|| PairCount {
-                src: row.host(Side::Source),
-                dst: row.host(Side::Destination),
-                flows: (*flows as f64 * rows.weight()).round() as u64,
-            });
-        }
-    }
-    let lines = ranking.top.iter().filter_map(|(key, _)| named.get(key));
-    lines.copied().collect()
+    let members = rows.members(&keys(ranking), View::pair_key);
+    let lines = members.iter().filter_map(|members| {
+        let row = rows.nth(*members.first()?)?;
+        Some(PairCount {
+            src: row.host(Side::Source),
+            dst: row.host(Side::Destination),
+            flows: scaled(rows, members.len() as u64),
+        })
+    });
+    lines.collect()
 }

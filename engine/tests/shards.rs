@@ -7,8 +7,8 @@ mod support;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ip_conntrack::{
-    Action, Arrival, Class, Connection, Conntrack, Dispatch, Knob, Limit, LinkType, Packet, Reason,
-    Verdict, Zone, ZoneDirections,
+    Action, Arrival, Class, Connection, Conntrack, Dispatch, Knob, Limit, LinkType, Packet,
+    Protocol, Reason, Tuple, Verdict, Zone, ZoneDirections,
 };
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -165,6 +165,15 @@ proptest! {
         let dispatch = Dispatch::new(seed, shards);
         let router = if flow.src.0.is_ipv4() { v4(router) } else { v6(router) };
         let ours = shard_of(&dispatch, &flow.udp(0));
+        let tuple = Tuple {
+            src: flow.src.0,
+            dst: flow.dst.0,
+            protocol: Protocol::UDP,
+            src_part: 1,
+            dst_part: 2,
+        };
+        prop_assert_eq!(dispatch.shard_of_tuple(&tuple), ours);
+        prop_assert_eq!(dispatch.shard_of_tuple(&tuple.inverse().unwrap()), ours);
         prop_assert!(ours < shards);
         for (kind, cut, len) in kinds {
             for flow in [flow, flow.back()] {

@@ -155,7 +155,7 @@ fn blocks(text: &str) -> Vec<String> {
 
 /// The command line with conntrack(8)'s commands and options, which clap does not read, but can complete.
 fn with_options(command: Command) -> Command {
-    let options = conntrack::words().into_iter().map(|word| {
+    let options = conntrack::completions().into_iter().map(|word| {
         let option = Arg::new(word.long).long(word.long).help(word.doc);
         let option = match word.short {
             Some(short) => option.short(short),

@@ -113,7 +113,7 @@ impl<'a> Group<'a> {
     fn column(&self, column: Column) -> &Ranking {
         self.columns[column as usize].get_or_init(|| {
             let key = key(column);
-            Ranking::of(self.iter().map(|row| key(&row)).collect(), TOP)
+            Ranking::of(self.iter().map(|row| key(&row)), TOP)
         })
     }
 
@@ -216,10 +216,31 @@ impl<'a> Group<'a> {
                 limits::CARPET_TOP / 2.0,
                 2.0 * limits::CARPET_TOP,
             );
-        let networks = self.target_networks().distinct as f64;
-        // Each network has to hold several targets, or the targets are just many.
-        let dense = ramp(targets / networks.max(1.0), 2.0, 8.0);
+        // Each network has to hold several targets, or the targets are just many: in the mean, or in
+        // the first networks, if those have a great part.
+        let dense = |targets: f64, networks: u64| ramp(targets / networks.max(1) as f64, 2.0, 8.0);
+        let networks = self.target_networks();
+        let part = ramp(
+            networks.share_of_first(TOP),
+            limits::FOCUS_FROM,
+            limits::FOCUS_TO,
+        );
+        let dense = dense(targets, networks.distinct).max(match part > 0.0 {
+            true => part * dense(self.targets_in_first(), networks.top.len() as u64),
+            false => 0.0,
+        });
         many * flat * dense
+    }
+}
+
+impl Group<'_> {
+    /// Distinct targets in the most frequent networks.
+    fn targets_in_first(&self) -> f64 {
+        let first = &self.target_networks().top;
+        let network = key(Column::TargetNetworks);
+        let is_there = |row: &View<'_>| first.iter().any(|(key, _)| *key == network(row));
+        let there = self.iter().filter(is_there);
+        Ranking::of(there.map(|row| row.key(Side::Destination)), 0).distinct as f64
     }
 }
 

@@ -219,6 +219,10 @@ fn icmp_by_rate<'a>(kinds: &Kinds<'a>, secs: f64, packets: u64) -> Vec<Evidence<
 /// A flood that no single address gets much of.
 fn carpet<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
     let group = &kinds.unanswered;
+    let carpet = group.is_carpet();
+    if carpet == 0.0 {
+        return Vec::new();
+    }
     let sources = group.sources().distinct as f64;
     let each_target = sources / group.targets().distinct.max(1) as f64;
     let regions = group.source_regions().distinct as f64;
@@ -237,7 +241,7 @@ fn carpet<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
                 how_many(group, kinds, "packets or connections without an answer"),
             )
             .needs(
-                group.is_carpet(),
+                carpet,
                 format!(
                     "they go to {} addresses in {} networks; the first has {}",
                     group.targets().distinct,

@@ -29,9 +29,12 @@ pub(super) fn scan<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>
     let enough = |flows: u64| {
         flows as f64 > limits::SCANNED_PORTS / 2.0 && share(flows, kinds.flows) > PART[0]
     };
-    let by_port = failed.iter().map(|row| row.source_port_key()).collect();
-    let by_port = Ranking::of(by_port, TRIED);
-    let mut found = Vec::new();
+    let mut found: Vec<Evidence<'a>> = arp(scene).into_iter().collect();
+    let first = failed.sources().top.first().map_or(0, |(_, flows)| *flows);
+    if !enough(first) {
+        return found;
+    }
+    let by_port = Ranking::of(failed.iter().map(|row| row.source_port_key()), TRIED);
     for (key, _) in failed
         .pairs()
         .top
@@ -44,7 +47,6 @@ pub(super) fn scan<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>
     for (key, _) in by_port.top.iter().filter(|(_, flows)| enough(*flows)) {
         found.extend(horizontal(scene, kinds, *key));
     }
-    found.extend(arp(scene));
     found
 }
 
@@ -162,10 +164,7 @@ pub(super) fn mail<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>
         return Vec::new();
     };
     let of_first = || group.iter().filter(move |row| row.key(Side::Source) == key);
-    let targets = Ranking::of(
-        of_first().map(|row| row.key(Side::Destination)).collect(),
-        0,
-    );
+    let targets = Ranking::of(of_first().map(|row| row.key(Side::Destination)), 0);
     let takes_mail = group.iter().any(|row| row.key(Side::Destination) == key);
     let Some(host) = named(group.iter(), Side::Source, key) else {
         return Vec::new();

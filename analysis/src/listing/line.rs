@@ -70,7 +70,8 @@ impl Said {
 
     fn word(&mut self, word: &[u8]) {
         let last_was_code = std::mem::take(&mut self.last_was_code);
-        if let Some(at) = memchr::memchr(b'=', word) {
+        // Words are short: a library call would take longer.
+        if let Some(at) = word.iter().position(|byte| *byte == b'=') {
             return self.field(&word[..at], &word[at + 1..], last_was_code);
         }
         match word {
@@ -234,9 +235,9 @@ fn key(value: &[u8]) -> u16 {
 
 /// An address, parts of which may be hidden.
 pub(super) fn host(text: &[u8]) -> Option<Host> {
-    match memchr::memchr(b':', text) {
-        None => host_v4(text),
-        Some(_) => host_v6(text),
+    match text.contains(&b':') {
+        false => host_v4(text),
+        true => host_v6(text),
     }
 }
 

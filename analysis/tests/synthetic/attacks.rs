@@ -3,6 +3,7 @@
 use ip_conntrack::{Protocol, TcpState};
 use ip_conntrack_analysis::{Class, Flow, Origin};
 
+use super::ordinary::KINDS;
 use super::world::{SERVER, World, always};
 
 #[test]
@@ -446,4 +447,104 @@ fn connections_in_which_nothing_happens_any_more() {
         }
         world.tcp([10, 1, 1, 1], [10, 2, 0, 1], 5_672, TcpState::Established);
     });
+}
+
+/// One flow of an attack.
+type Shot = fn(&mut World, u32);
+
+const SHOTS: &[(Class, Shot)] = &[
+    (Class::SpoofedSynFlood, |world, _| {
+        let source = world.anybody();
+        world.tcp(source, SERVER, 8_443, TcpState::SynRecv);
+    }),
+    (Class::SynFlood, |world, n| {
+        world.tcp([203, 0, 113, (n % 5) as u8], SERVER, 80, TcpState::SynSent);
+    }),
+    (Class::UdpFlood, |world, _| {
+        let (source, sport, port) = (world.anybody(), world.port(), world.random(60_000) as u16);
+        world.udp(source, SERVER, (sport, port), [1, 0], 700);
+    }),
+    (Class::Reflection, |world, n| {
+        let (source, port) = (world.anybody(), world.port());
+        world.udp(
+            source,
+            SERVER,
+            ([53, 123, 389, 1900][n as usize % 4], port),
+            [2, 0],
+            1_100,
+        );
+    }),
+    (Class::IcmpFlood, |world, _| {
+        let source = world.anybody();
+        world.ping(source, SERVER, [1, 0]);
+    }),
+    (Class::AckFlood, |world, _| {
+        let (source, port) = (world.anybody(), world.port());
+        let flow = world.flow(source, SERVER, Protocol::TCP, (port, 80));
+        let flow = world.in_state(flow, TcpState::Established);
+        world.add(Flow {
+            replied: false,
+            assured: false,
+            packets: Some([1, 0]),
+            bytes: Some([40, 0]),
+            ..flow
+        });
+    }),
+    (Class::CarpetBombing, |world, _| {
+        let (source, port) = (world.anybody(), world.port());
+        let target = [198, 51, 100, world.random(254) as u8 + 1];
+        world.udp(source, target, (port, 80), [1, 0], 900);
+    }),
+    (Class::Scan, |world, n| {
+        world.tcp(
+            [203, 0, 113, 200],
+            SERVER,
+            1 + (n % 60_000) as u16,
+            TcpState::SynSent,
+        );
+    }),
+    (Class::OutboundAbuse, |world, _| {
+        let target = world.anybody();
+        world.tcp([192, 168, 1, 99], target, 445, TcpState::SynSent);
+    }),
+    (Class::ConnectionLeak, |world, n| {
+        world.tcp(
+            [10, 1, 0, (n % 30) as u8],
+            [10, 2, 0, 1],
+            8_080,
+            TcpState::CloseWait,
+        );
+    }),
+];
+
+/// Of all flows, the attack's are between half and all.
+#[test]
+fn attacks_in_any_mixture_of_ordinary_traffic() {
+    let mut wrong = Vec::new();
+    for round in 0..300_u32 {
+        let mut world = World::new();
+        for _ in 0..round {
+            world.random(2);
+        }
+        world.uncounted = round % 2 == 0;
+        let (class, shot) = SHOTS[round as usize % SHOTS.len()];
+        let size = 150 << world.random(6);
+        for n in 0..size {
+            shot(&mut world, n);
+        }
+        let kind = world.random(KINDS.len() as u32) as usize;
+        // Some kinds make up to three flows each.
+        let beside = world.random(size / 4);
+        KINDS[kind](&mut world, beside);
+        let finding = world.finding();
+        if finding.class != class {
+            wrong.push((round, class, size, kind, beside, finding));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of 300: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(8)]
+    );
 }

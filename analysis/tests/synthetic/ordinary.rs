@@ -309,3 +309,112 @@ fn what_everybody_on_the_internet_sees() {
     }
     world.is(Class::Normal);
 }
+
+/// Some of one kind of ordinary traffic.
+pub(crate) type Kind = fn(&mut World, u32);
+
+pub(crate) const KINDS: &[Kind] = &[
+    |world, n| world.web(n),
+    |world, n| world.office(n),
+    |world, n| {
+        // A game server: each player talks both ways.
+        for _ in 0..n {
+            let (player, port) = (world.anybody(), world.port());
+            world.udp(player, SERVER, (port, 27_015), [400, 380], 90);
+        }
+    },
+    |world, n| {
+        // A name server with some clients that do not wait.
+        for k in 0..n {
+            let (client, port) = (world.anybody(), world.port());
+            world.udp(client, SERVER, (port, 53), [1, u64::from(k % 20 != 0)], 100);
+        }
+    },
+    |world, n| {
+        // A relay: few peers, many connections with each, both ways.
+        for k in 0..n {
+            let peer = [60, 1, (k % 40) as u8, 7];
+            world.tcp(peer, SERVER, 9_001, TcpState::Established);
+            world.tcp(SERVER, peer, 9_001, TcpState::TimeWait);
+        }
+    },
+    |world, n| {
+        // A peer among peers.
+        for k in 0..n {
+            let (peer, port) = (world.anybody(), world.port());
+            match k % 3 {
+                0 => world.tcp([192, 168, 1, 30], peer, port, TcpState::SynSent),
+                1 => world.tcp([192, 168, 1, 30], peer, port, TcpState::Established),
+                _ => world.udp(
+                    [192, 168, 1, 30],
+                    peer,
+                    (51_413, port),
+                    [1, u64::from(k % 2)],
+                    130,
+                ),
+            }
+        }
+    },
+    |world, n| {
+        // Pings of a monitor, most of them answered.
+        for k in 0..n {
+            let host = [10, 0, (k / 250 % 250) as u8, (k % 250) as u8];
+            world.ping([10, 9, 9, 9], host, [3, if k % 15 == 0 { 0 } else { 3 }]);
+        }
+    },
+    |world, n| {
+        // Phones: registration, and calls to many servers.
+        for k in 0..n {
+            let phone = [10, 20, (k / 250 % 250) as u8, (k % 250) as u8];
+            world.udp(phone, [198, 51, 100, 60], (5_060, 5_060), [8, 8], 450);
+            let port = world.port();
+            world.udp(phone, [198, 51, 100, 61], (port, port), [900, 880], 200);
+        }
+    },
+    |world, n| {
+        // Mail, in and out.
+        for k in 0..n {
+            let peer = world.anybody();
+            match k % 2 {
+                0 => world.tcp(peer, [10, 0, 0, 25], 25, TcpState::TimeWait),
+                _ => world.tcp([10, 0, 0, 25], peer, 25, TcpState::Established),
+            }
+        }
+    },
+];
+
+#[test]
+fn any_mixture_of_ordinary_traffic_is_ordinary() {
+    let mut wrong = Vec::new();
+    for round in 0..400_u32 {
+        let mut world = World::new();
+        for _ in 0..round {
+            world.random(2);
+        }
+        world.uncounted = round % 2 == 0;
+        let mut mixture = Vec::new();
+        for (number, kind) in KINDS.iter().enumerate() {
+            if world.random(3) == 0 {
+                let size = 1 << world.random(11);
+                mixture.push((number, size));
+                kind(&mut world, size);
+            }
+        }
+        let finding = world.finding();
+        if finding.class != Class::Normal {
+            wrong.push((
+                round,
+                mixture,
+                finding.class,
+                finding.confidence,
+                finding.evidence,
+            ));
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{} of 400: {:#?}",
+        wrong.len(),
+        &wrong[..wrong.len().min(6)]
+    );
+}

@@ -38,7 +38,7 @@ use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
 
-pub(crate) use options::{Whose, words};
+pub(crate) use options::{Whose, completions};
 pub(crate) use say::{Failure, Voice};
 pub(crate) use table::{Outcome, Table};
 pub(crate) use whole::{DAEMONS, Whole};

@@ -231,7 +231,8 @@ impl Watched {
                 Kind::Invalid | Kind::IcmpError | Kind::Fragment
             )
         });
-        let is_held = verdict.action == Action::Hold;
+        // Of a capture that is cut, fragments are not put together.
+        let is_held = verdict.action == Action::Hold || verdict.reason == Some(Reason::Snapped);
         let Ok(packet) = parse(frame) else {
             return;
         };

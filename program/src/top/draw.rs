@@ -203,9 +203,14 @@ fn footer(model: &Model, paint: Paint) -> Paragraph<'_> {
     let text = match (&model.asked, model.message.is_empty()) {
         (Some(target), _) => format!("delete the entries of {}? y/n", target.title),
         (None, false) => model.message.clone(),
-        (None, true) if model.is_typing => "type a part of the name; Enter keeps it, Esc clears it".to_owned(),
+        (None, true) if model.is_typing => {
+            "type a part of the name; Enter keeps it, Esc clears it".to_owned()
+        }
         (None, true) if model.entries.is_some() => "↑↓ move  Esc back  q quit".to_owned(),
-        (None, true) => "Tab list  ↑↓  Enter entries  f fold  s sort  / filter  c culprits  d delete  space freeze  r look  q".to_owned(),
+        (None, true) => {
+            "Tab ↑↓ Enter:entries f:fold s:sort /:filter c:culprits d:del space:freeze r q"
+                .to_owned()
+        }
     };
     let is_urgent = model.asked.is_some();
     let style = match is_urgent {

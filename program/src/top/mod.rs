@@ -13,6 +13,8 @@
 mod draw;
 mod entries;
 mod model;
+#[cfg(test)]
+mod tests;
 mod watcher;
 
 use std::io;

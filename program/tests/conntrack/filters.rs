@@ -31,7 +31,7 @@ pub(crate) const ENTRIES: &[&str] = &[
 ];
 
 #[rustfmt::skip]
-const FILTERS: &[&str] = &[
+pub(crate) const FILTERS: &[&str] = &[
     "", "-f ipv4", "-f ipv6", "-p tcp", "-p 6", "-p UDP", "-p icmp", "-p icmpv6", "-p gre", "-p sctp", "-p dccp", "-p 99", "-p 47",
     "-s 10.1.0.3", "-s 10.1.0.0/30", "-s 10.1.0.2 --mask-src 255.255.255.254", "-d 10.2.0.2", "-d 10.2.0.0/30", "-s 10.1.0.0/16 -d 10.2.0.4",
     "-r 10.9.0.2", "-q 10.9.0.1", "-r 10.2.0.1", "-s 2001:db8::1", "-d 2001:db8::/48", "-d 2001:db8:1::2", "-s 0.0.0.0/0", "-s ::/0",

@@ -8,6 +8,7 @@
 // A test fails by panicking, and so do the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod both;
 mod changes;
 mod compare;
 mod daemon;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::bench::{Bench, has, wait_until, web};
+use crate::bench::{Bench, wait_until, web};
 
 #[test]
 fn it_says_when_it_is_ready_and_stops_cleanly_when_told_to() {
@@ -78,6 +78,18 @@ fn a_socket_in_a_directory_that_is_not_there_and_a_capture_that_is_none_are_told
 }
 
 #[test]
+fn where_the_table_cannot_be_saved_is_said_at_the_start() {
+    let bench = Bench::new();
+    let state = bench.path("nowhere/state");
+    let (status, text) = bench.fails(&["--state", state.to_str().unwrap()]);
+    assert_eq!(status, Some(1));
+    assert!(
+        text.contains("there is no directory") && text.contains("mkdir -p"),
+        "{text}"
+    );
+}
+
+#[test]
 fn a_capture_is_replayed_at_its_own_pace_or_faster() {
     let bench = Bench::new();
     // The capture takes about twelve seconds.
@@ -109,9 +121,6 @@ fn a_capture_is_repeated_and_time_goes_on() {
 
 #[test]
 fn entries_run_out_while_nothing_comes() {
-    if !has("sh", "expiry") {
-        return;
-    }
     let bench = Bench::new();
     let _daemon = bench.run(&[]);
     let flow = [

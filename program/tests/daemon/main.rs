@@ -13,6 +13,7 @@ mod damage;
 mod exporter;
 mod generate;
 mod hostile;
+mod journal;
 mod kills;
 mod knobs;
 mod life;

@@ -70,7 +70,7 @@ fn a_directory_that_is_in_use_full_or_missing_is_refused_in_words() {
     ]);
     assert_eq!(status, Some(1));
     assert!(
-        text.contains("the mount is busy: a file system of type fuse.ipct is there already"),
+        text.contains("the mount is busy: ipct (type fuse) is there already"),
         "{text}"
     );
     assert!(!other.exists(), "what was made is taken away");

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
-use crate::bench::{Bench, has, is_root};
+use crate::bench::{Bench, has, has_fuse, is_root};
 
 /// Asks as somebody else: user 65534, with that group.
 fn ask_as(bench: &Bench, group: &str, arguments: &[&str]) -> Output {
@@ -91,4 +91,43 @@ fn a_daemon_without_root_serves_its_own_user() {
     let set = ask_as(&bench, "65534", &["sysctl", "-n", "nf_conntrack_max=99"]);
     assert_eq!(set.stdout, b"99\n", "{set:?}");
     assert_eq!(daemon.stop().code(), Some(0));
+}
+
+#[test]
+fn the_files_of_proc_are_open_to_whom_their_modes_say() {
+    if !has_fuse("rights") || !has("setpriv", "rights") {
+        return;
+    }
+    let bench = Bench::new();
+    fs::set_permissions(bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let proc = bench.path("proc");
+    let _daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+    let may = |script: &str| {
+        let mut command = Command::new("setpriv");
+        command.args([
+            "--reuid",
+            "65534",
+            "--regid",
+            "65534",
+            "--clear-groups",
+            "sh",
+            "-c",
+            script,
+        ]);
+        command
+            .arg("sh")
+            .arg(&proc)
+            .output()
+            .unwrap()
+            .status
+            .success()
+    };
+    assert!(!may("cat $1/net/nf_conntrack"));
+    assert!(may("cat $1/net/stat/nf_conntrack"));
+    assert!(may("cat $1/sys/net/nf_conntrack_max"));
+    assert!(!may("echo 1 >$1/sys/net/nf_conntrack_max"));
+    assert_eq!(
+        fs::read_to_string(proc.join("sys/net/nf_conntrack_max")).unwrap(),
+        "262144\n"
+    );
 }

@@ -21,7 +21,7 @@ fn capture(packets: u64, packet: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
     pcap.bytes
 }
 
-fn syns(packets: u64) -> Vec<u8> {
+pub(crate) fn syns(packets: u64) -> Vec<u8> {
     capture(packets, |n| {
         tcp(
             (somebody(n), 1_024 + n as u16),

@@ -94,6 +94,29 @@ fn a_flood_is_named_with_its_target_and_what_would_help() {
 }
 
 #[test]
+fn answers_that_nobody_asked_for_are_to_be_dropped_by_their_port() {
+    let mut text = String::new();
+    for n in 0..800 {
+        let source = format!("{}.{}.7.9", 11 + n % 90, n / 4);
+        writeln!(text, "udp      17 {} src={source} dst=198.51.100.80 sport=389 dport={} [UNREPLIED] src=198.51.100.80 dst={source} sport={} dport=389 use=1", n % 30, 3000 + n, 3000 + n).unwrap();
+    }
+    let told = report("", text.as_bytes());
+    assert_eq!(told["class"], "reflection");
+    let advice = told["advice"].as_array().unwrap();
+    let drop = advice
+        .iter()
+        .find(|one| one["commands"][3] == "conntrack -D -p udp --sport 389")
+        .unwrap();
+    assert_eq!(
+        (&drop["frees"], &drop["commands"][2]),
+        (
+            &800.into(),
+            &"nft add rule inet ipct_drop raw udp sport 389 drop".into()
+        )
+    );
+}
+
+#[test]
 fn carriage_returns_gzip_and_a_cut_last_line_are_no_obstacle() {
     let listing = flood(500, 20);
     let plain = report("", listing.as_bytes());

@@ -5,10 +5,12 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod captures;
+mod daemon;
 mod listings;
 mod page;
 mod run;
 mod size;
+mod top;
 
 #[allow(dead_code, reason = "these tests use a part of it")]
 #[path = "../replay/build.rs"]

@@ -288,7 +288,7 @@ pub(crate) struct Word {
 }
 
 /// All commands and options by their usual names. Where both have the same one, it is the command's.
-pub(crate) fn words() -> Vec<Word> {
+pub(crate) fn completions() -> Vec<Word> {
     let commands = COMMANDS.iter().filter_map(|command| {
         Some(Word {
             long: command.longs.first()?,

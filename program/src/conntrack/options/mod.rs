@@ -1,6 +1,6 @@
 //! conntrack(8)'s command line: from words to an [`Order`] that is known to make sense.
 //!
-//! Words are taken apart from left to right ([`words`]), their values are read as they come ([`parse`](mod@parse),
+//! Words are taken apart from left to right ([`words`](mod@words)), their values are read as they come ([`parse`](mod@parse),
 //! [`values`]), and when all are there it is checked whether they go together ([`check`]). What there is
 //! stands in two declarations, [`declared`] and [`protocol`]; the help is made from the same.
 
@@ -17,7 +17,7 @@ use std::path::PathBuf;
 
 use ip_conntrack::{Protocol, Tuple};
 
-pub(crate) use declared::{Command, Opt, words};
+pub(crate) use declared::{Command, Opt, completions};
 pub(crate) use help::help;
 pub(crate) use parse::parse;
 pub(crate) use protocol::{Known, Part};

@@ -42,7 +42,7 @@ pub(super) fn prepare(directory: &Path) -> Result<(), String> {
     }
     if let Some(kind) = mounted(directory) {
         return Err(format!(
-            "{name}: the mount is busy: a file system of type {kind} is there already; umount {name}, or \
+            "{name}: the mount is busy: {kind} is there already; umount {name}, or \
              choose another directory"
         ));
     }
@@ -70,14 +70,16 @@ fn is_stale(error: &io::Error) -> bool {
     error.raw_os_error() == Some(rustix::io::Errno::NOTCONN.raw_os_error())
 }
 
-/// The type of what is mounted there.
+/// What is mounted there.
 fn mounted(directory: &Path) -> Option<String> {
     let directory = fs::canonicalize(directory).ok()?;
     let mounts = fs::read_to_string("/proc/self/mountinfo").ok()?;
     mounts.lines().rev().find_map(|line| {
         let (place, kind) = line.split_once(" - ")?;
         let at = unescape(place.split(' ').nth(4)?);
-        (Path::new(&at) == directory).then(|| kind.split(' ').next().map(str::to_owned))?
+        let mut kind = kind.split(' ');
+        let (kind, source) = (kind.next()?, kind.next()?);
+        (Path::new(&at) == directory).then(|| format!("{source} (type {kind})"))
     })
 }
 

@@ -4,7 +4,7 @@
 //! change it, and its documentation. The struct, the reader, the sample file and the manual page are made
 //! from that. The knobs of section `[sysctl]` are the tracker's own declaration (`ip_conntrack::Knob`).
 //!
-//! *All or nothing.* A file is read and checked as a whole ([`read`]) before anything is started or
+//! *All or nothing.* A file is read and checked as a whole ([`read()`]) before anything is started or
 //! changed: every complaint is told, each with line, key, value and what would be accepted, and if
 //! there is one, nothing of the file takes effect.
 

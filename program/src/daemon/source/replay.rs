@@ -39,6 +39,8 @@ pub(crate) struct Replay {
     shard: usize,
     ahead: Ahead,
     round: Round,
+    /// Packets whose link type is not known were told.
+    noted: bool,
 }
 
 /// One pass through the capture.
@@ -98,6 +100,7 @@ impl Replay {
                 first: None,
                 latest: clock.origin(),
             },
+            noted: false,
         })
     }
 
@@ -110,6 +113,10 @@ impl Replay {
         match capture.next_frames() {
             Ok(Some(frames)) => {
                 for frame in frames {
+                    if LinkType::from_number(frame.link_type).is_none() {
+                        note_link_type(&mut self.noted, self.shard, &self.path, &frame);
+                        continue;
+                    }
                     let time = self.round.time_of(frame.time_ns);
                     self.ahead.take(&frame, time, |arrival| {
                         self.dispatch.shard_of_frame(arrival) == self.shard
@@ -149,6 +156,20 @@ impl Replay {
         }
         self.capture.is_some()
     }
+}
+
+/// Says once, for all workers, that packets are passed over.
+fn note_link_type(noted: &mut bool, shard: usize, path: &Path, frame: &Frame<'_>) {
+    if shard == 0 && !*noted {
+        let Frame {
+            offset, link_type, ..
+        } = frame;
+        let name = path.display();
+        warn!(
+            "{name}: offset {offset}: link type {link_type} is not known; its packets are passed over"
+        );
+    }
+    *noted = true;
 }
 
 impl Round {

@@ -1,7 +1,8 @@
 //! The threads that track. Each owns one tracker and one source of packets; nobody else touches either.
 //!
-//! *Life.* A worker goes round: it does some of what others asked for, has a batch of packets tracked, lets
-//! a bounded number of entries run out, tells events, and says that it is alive. When there is nothing to do
+//! *Life.* A worker goes round: it does one thing that others asked for, has a batch of packets tracked, lets
+//! a bounded number of entries run out, tells events, and says that it is alive. While packets wait, they get at
+//! least as much time as requests: however many ask, the tracker keeps half of its speed. When there is nothing to do
 //! it sleeps, but never longer than [`LONGEST_SLEEP`]. It ends when its [`Workers`] are dropped.
 //!
 //! *Asking.* A request is a function that is run between two batches ([`Workers::ask`]); who asks waits for
@@ -39,9 +40,6 @@ pub(crate) const SLOTS_AT_ONCE: u32 = 1024;
 
 /// Expectations that one step of a listing looks at.
 pub(crate) const EXPECTATIONS_AT_ONCE: u32 = 256;
-
-/// Requests that are answered between two batches, at most.
-const REQUESTS_AT_ONCE: usize = 8;
 
 /// So often at least does a worker say that it is alive.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
@@ -190,6 +188,15 @@ impl Drop for Workers {
     }
 }
 
+/// Whether anything was asked.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    Something,
+    Nothing,
+    /// Nobody will ask any more.
+    Over,
+}
+
 /// What a worker's thread has.
 struct Round {
     shard: Shard,
@@ -204,12 +211,24 @@ struct Round {
 
 impl Round {
     fn run(mut self) {
-        while self.answer() {
+        // Time that went into requests, and that packets have not had yet.
+        let mut owed = Duration::ZERO;
+        loop {
+            let begun = Instant::now();
+            if owed.is_zero() && self.answer() == Asked::Over {
+                break;
+            }
+            let answered = Instant::now();
+            owed += answered - begun;
             let next = self.take();
             let all_collected = self.shard.conntrack.advance(self.source.now());
             self.shard.tell();
             self.tick();
             self.shared.rounds.fetch_add(1, Relaxed);
+            owed = match next {
+                Next::Now => owed.saturating_sub(answered.elapsed()),
+                Next::After(_) | Next::Readable => Duration::ZERO,
+            };
             if all_collected && next != Next::Now {
                 self.sleep(next);
             }
@@ -224,20 +243,18 @@ impl Round {
         }
     }
 
-    /// Does some of what was asked for. => `false` if nobody will ask any more.
-    fn answer(&mut self) -> bool {
-        for _ in 0..REQUESTS_AT_ONCE {
-            match self.requests.try_recv() {
-                Ok(request) => {
-                    self.shard.conntrack.advance(self.source.now());
-                    request(&mut self.shard);
-                    self.shard.tell();
-                }
-                Err(TryRecvError::Empty) => return true,
-                Err(TryRecvError::Disconnected) => return false,
+    /// Does the next thing that was asked for.
+    fn answer(&mut self) -> Asked {
+        match self.requests.try_recv() {
+            Ok(request) => {
+                self.shard.conntrack.advance(self.source.now());
+                request(&mut self.shard);
+                self.shard.tell();
+                Asked::Something
             }
+            Err(TryRecvError::Empty) => Asked::Nothing,
+            Err(TryRecvError::Disconnected) => Asked::Over,
         }
-        true
     }
 
     fn take(&mut self) -> Next {
@@ -262,26 +279,11 @@ impl Round {
         }
         self.shared.sleeps.store(true, SeqCst);
         // What was asked before the line above rang no bell.
-        if !self.has_request() {
+        if self.answer() == Asked::Nothing {
             self.wait(longest, next == Next::Readable && !self.broken);
         }
         self.shared.sleeps.store(false, SeqCst);
         self.shared.bell.hear();
-    }
-
-    /// Whether a request is there; if so, it is done.
-    fn has_request(&mut self) -> bool {
-        match self.requests.try_recv() {
-            Ok(request) => {
-                self.shared.sleeps.store(false, SeqCst);
-                self.shard.conntrack.advance(self.source.now());
-                request(&mut self.shard);
-                self.shard.tell();
-                true
-            }
-            Err(TryRecvError::Empty) => false,
-            Err(TryRecvError::Disconnected) => true,
-        }
     }
 
     fn wait(&self, longest: Duration, for_packets: bool) {
