@@ -14,6 +14,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 use serde_json::Value;
 
@@ -216,7 +217,8 @@ pub(crate) struct Started(std::process::Child);
 
 impl Drop for Started {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        // To be told is enough for all of them, and `timeout` tells its own program then; killed, it could not.
+        let _ = kill_process(Pid::from_child(&self.0), Signal::TERM);
         let _ = self.0.wait();
     }
 }

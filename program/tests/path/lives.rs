@@ -90,7 +90,7 @@ fn a_tun_device() {
 fn rules_see_the_state_in_the_mark() {
     let Some(road) = Road::new() else { return };
     road.rules("--queue-num 0");
-    let daemon = Daemon::start(&road.ours, "--queue 0 --connmark-mask 0xff");
+    let _daemon = Daemon::start(&road.ours, "--queue 0");
     let rule = ["-w", "-A", "FORWARD", "-j", "DROP"];
     road.ours.must("iptables", &rule);
     assert!(road.is_open());
@@ -111,25 +111,37 @@ fn rules_see_the_state_in_the_mark() {
         "ESTABLISHED: {counted}"
     );
     assert_eq!(packets("0x0/0x70000000"), 0, "unseen: {counted}");
-    // Connection marks come with the packets.
-    road.ours.must(
-        "iptables",
-        &[
-            "-w",
-            "-I",
-            "FORWARD",
-            "-m",
-            "mark",
-            "--mark",
-            "0x2a/0xff",
-            "-j",
-            "DROP",
-        ],
-    );
-    assert!(road.is_open());
-    let all = "-U -p icmp --icmp-type 8 --icmp-code 0 -m 42";
-    daemon.ask(all);
-    assert!(daemon.ask("-L -m 42").lines().count() > 0);
+}
+
+#[test]
+fn rules_see_the_connections_mark() {
+    let Some(road) = Road::new() else { return };
+    road.rules("--queue-num 0");
+    let daemon = Daemon::start(&road.ours, "--queue 0 --connmark-mask 0xff");
+    let listener = road
+        .server
+        .inside(|| TcpListener::bind((SERVER, 7)).unwrap());
+    let mut client = road
+        .client
+        .inside(|| TcpStream::connect((SERVER, 7)).unwrap());
+    let (mut server, _) = listener.accept().unwrap();
+    let patience = Some(Duration::from_millis(500));
+    server.set_read_timeout(patience).unwrap();
+    let mut arrives = || {
+        client.write_all(b"x").unwrap();
+        server.read(&mut [0; 8]).is_ok()
+    };
+    let rule = "-w -I FORWARD -m mark --mark 0x2a/0xff -j DROP";
+    road.ours
+        .must("iptables", &rule.split(' ').collect::<Vec<_>>());
+    assert!(arrives());
+    daemon.ask("-U -p tcp --dport 7 -m 42");
+    assert!(!arrives());
+    daemon.ask("-U -p tcp --dport 7 -m 0");
+    server
+        .set_read_timeout(Some(Duration::from_secs(5)))
+        .unwrap();
+    assert!(server.read(&mut [0; 8]).is_ok(), "what TCP sends again");
 }
 
 #[test]
