@@ -121,10 +121,12 @@ impl Daemon {
 impl Ended {
     /// A counter of the trackers' that it told at its end; 0 if it told none.
     pub(crate) fn counter(&self, name: &str) -> u64 {
-        let is_workers = |line: &&str| line.contains("worker 0: ");
-        let workers = self.log.lines().position(|line| is_workers(&line));
-        let before = workers.and_then(|at| self.log.lines().nth(at.checked_sub(1)?));
-        before.map_or(0, |line| sum(line, name))
+        let mut lines = self
+            .log
+            .lines()
+            .skip_while(|line| !line.contains(" stops: "));
+        let of_trackers = lines.find(|line| line.contains(" INFO packets="));
+        of_trackers.map_or(0, |line| sum(line, name))
     }
 
     /// A counter of the sources' that it told at its end, all workers together.

@@ -4,6 +4,8 @@
 //! namespaces the tests are passed over, unless `IP_CONNTRACK_REQUIRE_KERNEL` is set.
 
 #![cfg(target_os = "linux")]
+// A test fails by panicking, and so do the functions that tests share.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bridge;
 mod daemon;
@@ -11,10 +13,10 @@ mod frames;
 mod listing;
 mod path;
 #[path = "../conntrack/run.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with another test program")]
 mod run;
 #[path = "../conntrack/space.rs"]
-#[allow(dead_code)]
+#[allow(dead_code, reason = "shared with another test program")]
 mod space;
 mod spread;
 mod tap;

@@ -105,7 +105,6 @@ pub fn pass(between: Between, flows: u32, packets: u64, ipct: &Path) -> Result<P
 }
 
 struct Bench {
-    between: Between,
     counted: Array,
     daemon: Option<Daemon>,
     _sink: Attached,
@@ -134,7 +133,6 @@ impl Bench {
             .map(|way| Daemon::start(ipct, &way, flows))
             .transpose()?;
         Ok(Bench {
-            between,
             counted,
             daemon,
             _sink: sink,
