@@ -95,19 +95,21 @@ fn a_census_hears_of_every_entry_however_it_comes_and_goes() {
     }
     assert_eq!(counts.of(1), 3);
     assert_eq!(conntrack.stats().reason(Reason::SourceLimit), 2);
-    // An answer is of the same connection, and nobody's entry.
+    // An answer is of the same connection, and nobody's entry; the next, after two seconds, makes a stream of it, which
+    // outlives the others.
     track(&mut conntrack, &packet(9, 1, (53, 2)), 3);
+    track(&mut conntrack, &packet(9, 1, (53, 2)), 5);
     assert_eq!(counts.of(9), 0);
 
     // Two more of another source: the table is full at the second, and one of the first's is evicted.
-    track(&mut conntrack, &packet(2, 9, (1, 53)), 4);
-    track(&mut conntrack, &packet(2, 9, (2, 53)), 4);
+    track(&mut conntrack, &packet(2, 9, (1, 53)), 5);
+    track(&mut conntrack, &packet(2, 9, (2, 53)), 5);
     assert_eq!(
         (counts.of(1) + counts.of(2), conntrack.stats().early_drop),
         (4, 1)
     );
 
-    conntrack.advance(Time::from_secs(4).plus(Duration::from_secs(31)));
+    conntrack.advance(Time::from_secs(5).plus(Duration::from_secs(31)));
     let left = counts.of(1) + counts.of(2);
     assert_eq!((left as usize, conntrack.len()), (1, 1));
     while conntrack.flush_from(0, 1024, &Filter::default()).is_some() {}

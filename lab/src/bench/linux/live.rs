@@ -3,10 +3,12 @@
 //! **How.** Two pairs of veth in a namespace. A program in the kernel makes frames and sends them by `source`; they
 //! come in on its peer `in`, go through whatever is measured, leave by `out`, and are counted and dropped by a
 //! program on its peer `sink`. The sender keeps a bounded number of frames under way, so nothing is lost for
-//! want of patience; the listening daemon alone gets them as fast as they can be made, and says what it lost.
+//! want of patience; where Linux forwards, that is at once on the same CPU, so frames go as fast as they can be
+//! made. What a listening daemon lost, it says itself.
 //!
 //! **Time** is that of the CPU which the sender, the daemon and the kernel's softirq threads have taken: all that
-//! work on these packets, and nobody else. What the sender itself takes is the same for all and is in it.
+//! work on these packets, and nobody else. What the sender itself takes is the same for all and is in it, but for
+//! the frames that it makes while it waits: what those take is measured before and taken off.
 //!
 //! **What makes it worth something.** Delivered is what the far side has counted. Needs root.
 
@@ -18,11 +20,11 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use ip_conntrack_link::sys::bpf::{Array, Attached};
+use ip_conntrack_link::sys::bpf::Attached;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-use super::feeder::{Feeder, Pick, counting_sink};
+use super::feeder::{Feeder, Pace, Pick};
 use super::router::{INTERFACES, SETTINGS, Task, cpu_time};
 use super::{BUCKETS, Family, Kind, apart};
 use crate::linux::{enter, run, set};
@@ -30,12 +32,17 @@ use crate::linux::{enter, run, set};
 const SOURCE: u32 = 12;
 const SINK: u32 = 14;
 
-/// Frames that are fed at once, and that may be under way.
-const AT_ONCE: u32 = 256;
-const UNDER_WAY: u64 = 768;
+/// Frames that may be under way.
+const UNDER_WAY: u32 = 768;
+
+/// Frames that the kernel is asked to make at once: asking takes it tens of milliseconds.
+const MOST_AT_ONCE: u64 = 64 << 20;
 
 /// How long it is waited for frames that do not come.
-const PATIENCE: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_millis(300);
+
+/// How long frames are sent at most.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What is between `in` and `out`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,17 +102,20 @@ pub fn pass(between: Between, flows: u32, packets: u64, ipct: &Path) -> Result<P
         let mut bench = Bench::new(between, flows, &ipct)?;
         bench.open(flows)?;
         let kinds = [Kind::Ack, Kind::AckBack];
-        let feeder = feeder(&kinds, Pick::Random(flows))?;
+        let pick = Pick::Random(flows);
+        bench.feed(&kinds, pick, packets / 10)?;
+        let mut passed = bench.feed(&kinds, pick, packets)?;
         if let Between::Tap(_) = between {
-            return bench.feed_at_once(&feeder, packets);
+            passed.delivered = passed.delivered.saturating_sub(bench.lost()?);
         }
-        bench.feed(&feeder, packets / 10)?;
-        bench.feed(&feeder, packets)
+        Ok(passed)
     })
 }
 
 struct Bench {
-    counted: Array,
+    pace: Pace,
+    /// What a frame takes that is not sent.
+    skip: Duration,
     daemon: Option<Daemon>,
     _sink: Attached,
 }
@@ -126,14 +136,18 @@ impl Bench {
             Between::Linux | Between::Tap(_) => run("nft", &["-f", "-"], Task::Forward.rules())?,
             Between::Bridge => {}
         }
-        let counted = Array::new(1).map_err(|error| error.to_string())?;
-        let sink = counting_sink(&counted, SINK).map_err(|error| format!("the sink: {error}"))?;
+        let pace = Pace::new(UNDER_WAY).map_err(|error| error.to_string())?;
+        let sink = pace
+            .sink(SINK)
+            .map_err(|error| format!("the sink: {error}"))?;
+        let skip = Bench::cost_of_a_skip(&pace)?;
         let daemon = between
             .daemon()
             .map(|way| Daemon::start(ipct, &way, flows))
             .transpose()?;
         Ok(Bench {
-            counted,
+            pace,
+            skip,
             daemon,
             _sink: sink,
         })
@@ -141,32 +155,69 @@ impl Bench {
 
     fn open(&self, flows: u32) -> Result<(), String> {
         for kind in [Kind::Syn, Kind::SynAck, Kind::Ack] {
-            let passed = self.feed(&feeder(&[kind], Pick::Next)?, flows.into())?;
-            if passed.delivered < passed.sent {
-                let Passed {
-                    sent, delivered, ..
-                } = passed;
+            let Passed {
+                sent, delivered, ..
+            } = self.feed(&[kind], Pick::Next, flows.into())?;
+            if delivered < u64::from(flows) {
                 return Err(format!(
-                    "{delivered} of {sent} {kind:?} packets came through"
+                    "{delivered} of {flows} {kind:?} packets came through ({sent} sent)"
                 ));
             }
         }
         Ok(())
     }
 
-    /// As fast as frames can be made, and then the daemon is stopped and says what it has lost.
-    fn feed_at_once(&mut self, feeder: &Feeder, packets: u64) -> Result<Passed, String> {
+    /// Has so many packets sent, and waits until they are through or none comes any more.
+    fn feed(&self, kinds: &[Kind], pick: Pick, packets: u64) -> Result<Passed, String> {
+        let said = |error: io::Error| format!("live frames: {error}");
+        let pace = &self.pace;
+        let feeder = Feeder::sending(Family::V4, kinds, pick, SOURCE, pace).map_err(said)?;
+        let count = || Ok::<_, io::Error>((pace.sent()?, pace.counted()?, pace.skipped()?));
+        let (sent_before, delivered_before, skipped_before) = count().map_err(said)?;
         let (cpu, begin) = (self.cpu()?, Instant::now());
-        let mut sent = 0;
-        while sent < packets {
-            let now = (packets - sent).min(1 << 20);
-            feed(feeder, now as u32)?;
-            sent += now;
+        pace.allow(packets).map_err(said)?;
+        // How many have to be made for one that goes.
+        let mut tries = 1;
+        loop {
+            let sent = pace.sent().map_err(said)? - sent_before;
+            if sent == packets || begin.elapsed() > LONGEST {
+                break;
+            }
+            let frames = ((packets - sent) * tries).min(MOST_AT_ONCE);
+            feeder.feed(SOURCE, frames as u32).map_err(said)?;
+            let now = pace.sent().map_err(said)? - sent_before - sent;
+            tries = frames.div_ceil(now.max(1)).min(256);
         }
         let time = begin.elapsed();
+        let cpu = self.cpu()?.saturating_sub(cpu);
+        thread::sleep(PATIENCE);
+        let (sent, delivered, skipped) = count().map_err(said)?;
+        let skipped = skipped - skipped_before;
+        Ok(Passed {
+            sent: sent - sent_before,
+            delivered: delivered - delivered_before,
+            time,
+            cpu: cpu.saturating_sub(self.skip.mul_f64(skipped as f64)),
+        })
+    }
+
+    /// What it costs to make a frame and throw it away, since it was not its turn.
+    fn cost_of_a_skip(pace: &Pace) -> Result<Duration, String> {
+        const FRAMES: u32 = 4_000_000;
+        let said = |error: io::Error| format!("live frames: {error}");
+        let kinds = [Kind::Ack];
+        let feeder = Feeder::sending(Family::V4, &kinds, Pick::Random(1), SOURCE, pace);
+        let feeder = feeder.map_err(said)?;
+        pace.allow(0).map_err(said)?;
+        let before = cpu_time()?;
+        feeder.feed(SOURCE, FRAMES).map_err(said)?;
+        Ok(cpu_time()?.saturating_sub(before) / FRAMES)
+    }
+
+    /// What the daemon has lost in all, once it is stopped.
+    fn lost(&mut self) -> Result<u64, String> {
         // It asks for the kernel's counters each second.
         thread::sleep(Duration::from_secs(2));
-        let cpu = self.cpu()?.saturating_sub(cpu);
         let told = self
             .daemon
             .take()
@@ -182,46 +233,10 @@ impl Bench {
             };
             told.split_whitespace().filter_map(count).sum::<u64>()
         };
-        if count("packets") == 0 {
-            return Err(format!("the daemon has received nothing: {told}"));
+        match count("packets") {
+            0 => Err(format!("the daemon has received nothing: {told}")),
+            _ => Ok(count("tap_lost")),
         }
-        Ok(Passed {
-            sent,
-            delivered: sent.saturating_sub(count("tap_lost")),
-            time,
-            cpu,
-        })
-    }
-
-    /// With a bounded number of frames under way.
-    fn feed(&self, feeder: &Feeder, packets: u64) -> Result<Passed, String> {
-        let delivered = || self.counted.get(0).map_err(|error| error.to_string());
-        let (before, cpu, begin) = (delivered()?, self.cpu()?, Instant::now());
-        let (mut sent, mut lost, mut news) = (0, 0, Instant::now());
-        let mut seen = 0;
-        while sent < packets || (seen + lost < sent && news.elapsed() < PATIENCE) {
-            let now = delivered()? - before;
-            if now > seen {
-                (seen, news) = (now, Instant::now());
-            }
-            let under_way = sent.saturating_sub(seen + lost);
-            if sent < packets && under_way <= UNDER_WAY {
-                let count = u64::from(AT_ONCE).min(packets - sent);
-                feed(feeder, count as u32)?;
-                sent += count;
-            } else if news.elapsed() > PATIENCE {
-                lost += under_way;
-                news = Instant::now();
-            } else {
-                thread::sleep(Duration::from_micros(20));
-            }
-        }
-        Ok(Passed {
-            sent,
-            delivered: seen,
-            time: begin.elapsed(),
-            cpu: self.cpu()?.saturating_sub(cpu),
-        })
     }
 
     /// What all have taken so far that have to do with it.
@@ -255,17 +270,6 @@ fn of_process(id: u32) -> Duration {
         text.split(' ').next()?.parse::<u64>().ok()
     });
     Duration::from_nanos(nanos.sum())
-}
-
-fn feeder(kinds: &[Kind], pick: Pick) -> Result<Feeder, String> {
-    let made = Feeder::sending(Family::V4, kinds, pick, SOURCE);
-    made.map_err(|error| format!("no program that makes frames: {error}"))
-}
-
-fn feed(feeder: &Feeder, count: u32) -> Result<(), String> {
-    feeder
-        .feed(SOURCE, count)
-        .map_err(|error| format!("no live frames: {error}"))
 }
 
 /// The daemon, on the CPUs that the sender does not use.
