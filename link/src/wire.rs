@@ -230,13 +230,15 @@ fn open(interfaces: &[Interface; 2], wires: usize, zero_copy: bool) -> io::Resul
         let ports = queues(first).count() + queues(second).count();
         // Each port may hold as many to be received as to be sent.
         let count = 2 * SLOTS * ports as u32 + SLOTS;
-        let (mut frames, free) = Frames::new(count, frame_len)?;
+        let (mut frames, mut free) = Frames::new(count, frame_len)?;
         let mut ports = [Vec::new(), Vec::new()];
         for ((interface, map), ports) in interfaces.iter().zip(&maps).zip(&mut ports) {
             for queue in queues(interface) {
                 let port = frames.port(interface.index, queue, SLOTS, zero_copy);
-                let port = port.map_err(|error| refused(interface, queue, &error))?;
+                let mut port = port.map_err(|error| refused(interface, queue, &error))?;
                 map.put(queue, port.as_fd())?;
+                // Before anything is redirected to it: the first frame needs a place, too.
+                port.fill(&mut free);
                 ports.push(port);
             }
         }

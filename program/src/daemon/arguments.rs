@@ -58,7 +58,7 @@ pub(crate) struct Run {
     #[arg(long = "loop", requires = "replay")]
     repeat: bool,
 
-    /// Listen on these interfaces; see [tap] in ipct.conf(5)
+    /// Listen on these interfaces; see `[tap]` in ipct.conf(5)
     #[arg(long, value_name = "IF[,IF]", group = "source")]
     tap: Option<Interfaces>,
 
@@ -66,7 +66,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "IF,IF", group = "source")]
     bridge: Option<Pair>,
 
-    /// What may pass: a key of [bridge] in ipct.conf(5), as in open=first or invalid=drop; may be repeated
+    /// What may pass: a key of `[bridge]` in ipct.conf(5), as in open=first or invalid=drop; may be repeated
     #[arg(long, value_name = "KEY=VALUE", value_parser = policy)]
     policy: Vec<(String, String)>,
 

@@ -154,7 +154,7 @@ impl Bridge {
             };
             wire.descriptors().try_for_each(add)?;
             add(mates.bell.as_fd())?;
-            let mut bridge = Bridge {
+            bridges.push(Bridge {
                 wire,
                 policy,
                 clock,
@@ -165,10 +165,7 @@ impl Bridge {
                 looked: Instant::now(),
                 frames: Vec::with_capacity(BATCH),
                 counts: BridgeCounts::default(),
-            };
-            // Memory to receive into; a link that is down does not hinder that.
-            let _ = bridge.wire.flush();
-            bridges.push(bridge);
+            });
         }
         Ok(bridges)
     }
