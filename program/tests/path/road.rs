@@ -82,6 +82,22 @@ impl Road {
         }
     }
 
+    /// Routes what is forwarded into a device, and what comes out of that on its way.
+    pub(crate) fn through(&self, device: &str) {
+        let filter = format!("net.ipv4.conf.{device}.rp_filter=0");
+        self.ours
+            .sysctl(&["net.ipv4.conf.all.rp_filter=0", &filter]);
+        for family in ["-4", "-6"] {
+            self.ours.ip(&format!(
+                "{family} route add default dev {device} table 100"
+            ));
+            for from in ["r0", "r1"] {
+                self.ours
+                    .ip(&format!("{family} rule add iif {from} lookup 100"));
+            }
+        }
+    }
+
     /// Whether the client reaches the server.
     pub(crate) fn is_open(&self) -> bool {
         self.client.run("ping", &["-c1", "-W1", SERVER]).status == 0

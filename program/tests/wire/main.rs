@@ -11,7 +11,10 @@ mod bridge;
 mod daemon;
 mod frames;
 mod listing;
+mod mangled;
 mod path;
+#[path = "../conntrack/raw.rs"]
+mod raw;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]
 mod run;
