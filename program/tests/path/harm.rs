@@ -7,8 +7,9 @@ use crate::road::Road;
 
 const LIMIT: &str = "--sysctl nf_conntrack_max=20000";
 
-fn pour(road: &Road, daemon: &Daemon, sender: &mut Sender, whole: Whole) {
+fn pour(road: &Road, daemon: &Daemon, rate: u32, sender: &mut Sender, whole: Whole) {
     let into = Into {
+        rate,
         seen: &|| daemon.counter("packets"),
         memory: &|| daemon.memory(),
         works: &|| road.is_open(),
@@ -22,7 +23,7 @@ fn packets_of_any_kind_in_a_queue_do_no_harm() {
     road.rules("--queue-num 0");
     let daemon = Daemon::start(&road.ours, &format!("--queue 0 {LIMIT}"));
     let mut sender = Sender::new(&road.client, "c0");
-    pour(&road, &daemon, &mut sender, Whole::Header);
+    pour(&road, &daemon, 150_000, &mut sender, Whole::Header);
 }
 
 #[test]
@@ -31,5 +32,5 @@ fn bytes_of_any_kind_in_a_tun_device_do_no_harm() {
     let daemon = Daemon::start(&road.ours, &format!("--tun ipct0 {LIMIT}"));
     road.through("ipct0");
     let mut sender = Sender::new(&road.ours, "ipct0");
-    pour(&road, &daemon, &mut sender, Whole::Nothing);
+    pour(&road, &daemon, 300_000, &mut sender, Whole::Nothing);
 }

@@ -209,6 +209,7 @@ fn frames_of_any_kind_do_no_harm() {
         &format!("{BRIDGE} --sysctl nf_conntrack_max=20000"),
     );
     let into = Into {
+        rate: 300_000,
         seen: &|| daemon.counter("packets"),
         memory: &|| daemon.memory(),
         works: &|| path.fetches(SERVER),

@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::frames::{Random, Sender, frame, udp, v4};
 
@@ -75,6 +75,8 @@ impl Mangler {
 
 /// What is poured into, and asked meanwhile.
 pub(crate) struct Into<'a> {
+    /// Frames a second: what finds a queue full is lost, and what is right with it.
+    pub(crate) rate: u32,
     /// Packets that the daemon has had.
     pub(crate) seen: &'a dyn Fn() -> u64,
     /// Bytes of its memory.
@@ -101,10 +103,7 @@ impl Into<'_> {
             let (mut sent, mut begin) = (0, None);
             while (self.seen)() < wanted {
                 assert!(sent < 100 * wanted, "{} of {sent} were seen", (self.seen)());
-                for _ in 0..wanted / 20 {
-                    sender.send(mangler.next());
-                }
-                sender.finish();
+                self.send(wanted / 20, sender, mangler);
                 sent += wanted / 20;
                 let memory = (self.memory)();
                 let begin = *begin.get_or_insert(memory);
@@ -124,7 +123,22 @@ impl Into<'_> {
         assert!(worked > 10 * failed, "{worked} went well, {failed} did not");
         assert!((self.works)());
     }
+
+    fn send(&self, frames: u64, sender: &mut Sender, mangler: &mut Mangler) {
+        let begin = Instant::now();
+        for sent in (0..frames).step_by(AT_ONCE as usize) {
+            let due = Duration::from_secs(sent) / self.rate;
+            thread::sleep(due.saturating_sub(begin.elapsed()));
+            for _ in 0..AT_ONCE {
+                sender.send(mangler.next());
+            }
+        }
+        sender.finish();
+    }
 }
+
+/// Frames between two looks at the clock.
+const AT_ONCE: u64 = 64;
 
 /// Tells that it is over, even after a failed assertion.
 struct End<'a>(&'a AtomicBool);

@@ -101,6 +101,7 @@ fn frames_of_any_kind_do_no_harm() {
     let limit = "--sysctl nf_conntrack_max=20000";
     let daemon = Daemon::start(&path.between, &format!("--tap left --workers 2 {limit}"));
     let into = Into {
+        rate: 500_000,
         seen: &|| daemon.counter("packets"),
         memory: &|| daemon.memory(),
         works: &|| path.fetches(SERVER),
