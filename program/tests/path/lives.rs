@@ -62,12 +62,21 @@ fn four_queues_however_the_kernel_spreads_packets() {
 }
 
 #[test]
+fn a_bridge() {
+    let Some(road) = Road::new() else { return };
+    road.wired();
+    assert!(!road.is_open());
+    let daemon = Daemon::start(&road.ours, "--bridge r0,r1");
+    flows_through(&road, &daemon);
+    daemon.stop();
+    assert!(!road.is_open());
+}
+
+#[test]
 fn a_tun_device() {
     let Some(road) = Road::new() else { return };
     let daemon = Daemon::start(&road.ours, "--tun ipct0");
-    // A TUN device has packets as they are on a wire; Linux would count what it keeps together as one.
-    road.client.ip("link set c0 gso_max_segs 1");
-    road.server.ip("link set s0 gso_max_segs 1");
+    road.packet_by_packet();
     road.through("ipct0");
     flows_through(&road, &daemon);
     daemon.stop();
