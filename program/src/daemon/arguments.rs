@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use super::rights::Account;
 use super::settings::{Device, Interfaces, Mask, Number, Overrides, Pair, Queues, Speed};
 use crate::cli::{Setting, setting};
 
@@ -22,6 +23,10 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) check: bool,
 
+    /// Take over from the daemon that serves the control socket: it hands its table over and ends
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) replace: bool,
+
     /// Track the packets that rules send to these queues (NFQUEUE), as in 0 or 0-3, a worker for each
     #[arg(long, value_name = "N[-M]", group = "source")]
     queue: Option<Queues>,
@@ -33,6 +38,14 @@ pub(crate) struct Run {
     /// Drop packets that are INVALID instead of letting them pass with their mark
     #[arg(long)]
     drop_invalid: bool,
+
+    /// Become this user once all is open; its are the directories of the state file and of the control socket
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    user: Option<Account>,
+
+    /// Keep all rights, instead of giving away those that are not needed once all is open
+    #[arg(long)]
+    no_sandbox: bool,
 
     /// With --queue: packets for which there is no room pass unseen instead of being dropped
     #[arg(long)]
@@ -110,6 +123,8 @@ impl Run {
             queue: self.queue,
             tun: self.tun.clone(),
             drop_invalid: self.drop_invalid,
+            user: self.user.clone(),
+            no_sandbox: self.no_sandbox,
             mark_mask: self.mark_mask,
             connmark_mask: self.connmark_mask,
             fail_open: self.fail_open,
