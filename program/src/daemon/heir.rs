@@ -23,6 +23,7 @@ use ip_conntrack::format::netlink::{
 };
 use tracing::info;
 
+use super::state::VERSION;
 use super::tracker::{Tracker, Walk};
 use super::worker::SLOTS_AT_ONCE;
 
@@ -61,7 +62,7 @@ impl Predecessor {
         Request {
             origin: Origin::default(),
             ack: false,
-            ask: Ask::Own(own::Ask::HandOver),
+            ask: Ask::Own(own::Ask::HandOver(VERSION.into())),
         }
         .write(&mut request);
         stream.write_all(&request).map_err(said)?;

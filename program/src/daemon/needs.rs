@@ -5,14 +5,19 @@ use std::path::{Path, PathBuf};
 
 use rustix::thread::CapabilitySet;
 
-use super::rights::{Calls, Place, Plan, names};
+use super::rights::{Calls, Place, Plan};
 use super::settings::{DEFAULT_PATH, Settings};
+
+/// The files in which names of users and groups stand.
+const NAMES: [&str; 3] = ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"];
 
 /// The rights that remain for these settings. `config` is the configuration's path if it was named.
 pub(super) fn of(settings: &Settings, config: Option<&Path>) -> Plan {
     let run = &settings.run;
     let has_tap = !run.tap.is_none();
-    let mut capabilities = CapabilitySet::CHOWN;
+    let mut capabilities = CapabilitySet::empty();
+    // Another user than root owns the socket, and has no choice of owners.
+    capabilities.set(CapabilitySet::CHOWN, run.user.is_none());
     capabilities.set(CapabilitySet::NET_ADMIN, run.queue.is_some());
     capabilities.set(CapabilitySet::BPF, has_tap);
     let state = settings.state.path.as_ref();
@@ -36,7 +41,7 @@ pub(super) fn of(settings: &Settings, config: Option<&Path>) -> Plan {
 
 /// What is opened again: the configuration, the names in it, a capture that is repeated.
 fn reads(settings: &Settings, config: &Path) -> Vec<PathBuf> {
-    let mut reads: Vec<_> = names().map(Path::to_owned).collect();
+    let mut reads: Vec<_> = NAMES.iter().map(PathBuf::from).collect();
     reads.push(Place::of(config, "").directory);
     // It may be a link to somewhere else.
     reads.extend(fs::canonicalize(config));

@@ -204,7 +204,9 @@ fn inherit(
             refused += 1;
         }
     })?;
-    shards.iter_mut().for_each(|shard| shard.conntrack.reunite());
+    shards
+        .iter_mut()
+        .for_each(|shard| shard.conntrack.reunite());
     info!("{} entries were taken over", entries - refused);
     if refused > 0 {
         warn!("{refused} entries do not fit into this table, and are left out");
@@ -221,7 +223,9 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut [Shard]) -> Result<(
         }
     });
     // Children and their masters may have come in any order.
-    shards.iter_mut().for_each(|shard| shard.conntrack.reunite());
+    shards
+        .iter_mut()
+        .for_each(|shard| shard.conntrack.reunite());
     let name = path.display();
     match restored.map_err(|error| error.to_string())? {
         Restored::Nothing => info!("{name}: no table was saved; it begins empty"),

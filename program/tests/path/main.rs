@@ -5,12 +5,15 @@
 // A test fails by panicking, and so do the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod closing;
 mod daemon;
 mod documents;
 mod flood;
 mod killed;
 mod lives;
 mod overload;
+mod ping;
+mod replace;
 mod road;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]
@@ -19,4 +22,7 @@ mod run;
 #[allow(dead_code, reason = "shared with another test program")]
 mod space;
 mod table;
+#[path = "../daemon/threads.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod threads;
 mod traffic;

@@ -8,10 +8,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bridge;
+mod closing;
 mod daemon;
 mod frames;
 mod listing;
 mod path;
+#[path = "../path/ping.rs"]
+mod ping;
+mod replace;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]
 mod run;
@@ -20,3 +24,6 @@ mod run;
 mod space;
 mod spread;
 mod tap;
+#[path = "../daemon/threads.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod threads;

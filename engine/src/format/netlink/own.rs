@@ -9,7 +9,7 @@
 //! | `REASONS` | 3 | `DUMP` | a `REASONS` with `NAME` and `COUNT` for each reason |
 //! | `SAVE` | 4 | | acknowledgement, when the state is on the disk |
 //! | `STATE` | 5 | | no request: an entry in a file of saved state (`state.rs`), or handed over |
-//! | `HAND_OVER` | 6 | | a `STATE` for each entry, then the end; who answers has stopped by then |
+//! | `HAND_OVER` | 6 | `VALUE`, the form of state that is understood | a `STATE` for each entry, then the end; who answers has stopped by then |
 //!
 //! Attributes: 1 `GROUPS` (u32, bit *n* - 1 is multicast group *n*), 2 `NAME` (text), 3 `VALUE` (i64), 4
 //! `COUNT` (u64).
@@ -91,8 +91,8 @@ pub enum Ask {
     Reasons,
     /// To write the state to the disk.
     Save,
-    /// To be given the table by a daemon that ends.
-    HandOver,
+    /// To be given the table by a daemon that ends, in this form of saved state.
+    HandOver(i64),
 }
 
 impl Ask {
@@ -109,7 +109,7 @@ impl Ask {
             KNOB_SET => Ask::SetKnob(name()?, attributes.value.ok_or(Refusal::Invalid)?),
             REASONS => Ask::Reasons,
             SAVE => Ask::Save,
-            HAND_OVER => Ask::HandOver,
+            HAND_OVER => Ask::HandOver(attributes.value.ok_or(Refusal::Invalid)?),
             _ => return Err(Refusal::NotSupported),
         })
     }
@@ -122,7 +122,7 @@ impl Ask {
             Ask::SetKnob(..) => (KNOB_SET, 0),
             Ask::Reasons => (REASONS, flag::DUMP),
             Ask::Save => (SAVE, 0),
-            Ask::HandOver => (HAND_OVER, 0),
+            Ask::HandOver(_) => (HAND_OVER, 0),
         }
     }
 
@@ -131,7 +131,8 @@ impl Ask {
             Ask::Subscribe(groups) => body.u32(GROUPS, groups.0),
             Ask::Knob(name) => body.text(NAME, name),
             Ask::SetKnob(name, value) => knob(body, name, *value),
-            Ask::Knobs | Ask::Reasons | Ask::Save | Ask::HandOver => {}
+            Ask::HandOver(form) => body.u64(VALUE, form.cast_unsigned()),
+            Ask::Knobs | Ask::Reasons | Ask::Save => {}
         });
     }
 }

@@ -91,7 +91,9 @@ pub(crate) fn run() -> ExitCode {
         },
     };
     if let Err(why) = rights::keep_only(&plan) {
-        say(format_args!("the helper that unmounts keeps its rights: {why}"));
+        say(format_args!(
+            "the helper that unmounts keeps its rights: {why}"
+        ));
     }
     let _ = io::stdin().read_to_end(&mut Vec::new());
     match unmount("/proc/self/fd/1", UnmountFlags::DETACH) {

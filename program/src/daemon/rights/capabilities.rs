@@ -1,7 +1,7 @@
 //! Capabilities and the user: what root may do is taken apart, and all but the named parts is given away.
 
 use rustix::io::Errno;
-use rustix::process::{Gid, Uid, geteuid};
+use rustix::process::{Gid, Uid};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, capabilities, clear_ambient_capability_set,
     remove_capability_from_bounding_set, set_capabilities, set_keep_capabilities,
@@ -54,11 +54,6 @@ pub(super) fn keep(kept: CapabilitySet) -> Result<(), String> {
         Ok(()) | Err(Errno::INVAL) => {}
         Err(errno) => return Err(said(errno)),
     }
-    // Who is not root does not own what it would give away.
-    let kept = match geteuid().is_root() {
-        true => kept,
-        false => kept - CapabilitySet::CHOWN,
-    };
     let kept = kept & capabilities(None).map_err(said)?.permitted;
     let sets = CapabilitySets {
         effective: kept,

@@ -3,8 +3,6 @@
 //! What is open already stays open. A directory stands for the file in it, since files are replaced: the saved
 //! table by the daemon, the configuration by whoever writes it.
 
-use std::path::Path;
-
 use landlock::{
     ABI, Access, AccessFs, AccessNet, BitFlags, Ruleset, RulesetAttr, RulesetCreatedAttr,
     RulesetError, RulesetStatus, Scope, make_bitflags, path_beneath_rules,
@@ -36,8 +34,7 @@ pub(super) fn confine(plan: &Plan) -> Result<(), String> {
 }
 
 fn enforce(plan: &Plan) -> Result<RulesetStatus, RulesetError> {
-    let writes: BitFlags<AccessFs> =
-        make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | MakeReg | RemoveFile | Truncate});
+    let writes: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir | WriteFile | MakeReg | RemoveFile | Truncate});
     let reads: BitFlags<AccessFs> = make_bitflags!(AccessFs::{ReadFile | ReadDir});
     let clears: BitFlags<AccessFs> = AccessFs::RemoveFile.into();
     let directories = |places: &[super::Place]| -> Vec<_> {
@@ -53,11 +50,4 @@ fn enforce(plan: &Plan) -> Result<RulesetStatus, RulesetError> {
         .add_rules(path_beneath_rules(directories(&plan.clears), clears))?
         .add_rules(path_beneath_rules(&plan.reads, reads))?;
     Ok(rules.restrict_self()?.ruleset)
-}
-
-/// The files in which names of users and groups stand.
-pub(crate) fn names() -> impl Iterator<Item = &'static Path> {
-    ["/etc/passwd", "/etc/group", "/etc/nsswitch.conf"]
-        .into_iter()
-        .map(Path::new)
 }

@@ -54,7 +54,6 @@ use std::path::PathBuf;
 
 use rustix::thread::{CapabilitySet, set_no_new_privs};
 
-pub(crate) use files::names;
 pub(crate) use places::Place;
 
 /// What is kept.

@@ -19,7 +19,9 @@ pub(crate) struct Place {
 impl Place {
     /// Where a file is.
     pub(crate) fn of(file: &Path, key: &'static str) -> Place {
-        let parent = file.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = file
+            .parent()
+            .filter(|parent| !parent.as_os_str().is_empty());
         Place {
             directory: parent.unwrap_or(Path::new(".")).to_owned(),
             key,

@@ -14,6 +14,7 @@ use ip_conntrack::format::netlink::{
 use ip_conntrack::{Change, Filter, Knob, Refusal, Which};
 
 use super::client::Client;
+use crate::daemon::state::VERSION;
 use crate::daemon::tracker::{Failure, Walk};
 use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 
@@ -97,7 +98,11 @@ impl Client<'_> {
             Ask::Own(own::Ask::Subscribe(groups)) => {
                 self.listen(groups)?.map(|()| End::Ack).map_err(No::from)
             }
-            Ask::Own(own::Ask::HandOver) => {
+            Ask::Own(own::Ask::HandOver(form)) if form != i64::from(VERSION) => {
+                let words = format!("it reads state of form {form}, and this daemon has {VERSION}");
+                Err(No(number::EINVAL, Some(words)))
+            }
+            Ask::Own(own::Ask::HandOver(_)) => {
                 // Everything else is said by who hands over.
                 self.is_heir = true;
                 Ok(End::Silence)
