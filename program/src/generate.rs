@@ -41,7 +41,10 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
         Man::new(verb).render(&mut page)?;
         put(directory, &format!("{name}.1"), &page)?;
     }
-    put(directory, "ipct-queue.7", page_of(QUEUE).as_bytes())?;
+    for (name, about, text) in PAGES {
+        let page = page_of(name, about, text);
+        put(directory, &format!("{name}.7"), page.as_bytes())?;
+    }
     put(directory, "ipct.conf.5", settings::manual().as_bytes())?;
     put(directory, "ipct.conf", settings::sample().as_bytes())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -102,17 +105,26 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What there is to know about live packets: for people who read the sources, and as a manual page.
-const QUEUE: &str = include_str!("../docs/queue.md");
+/// What there is to know: for people who read the sources, and as manual pages.
+const PAGES: [(&str, &str, &str); 2] = [
+    (
+        "ipct-queue",
+        "ipct run in the path of live packets: rules for iptables and nftables",
+        include_str!("../docs/queue.md"),
+    ),
+    (
+        "ipct-rights",
+        "what ipct run gives away, and how one daemon takes the place of another",
+        include_str!("../docs/rights.md"),
+    ),
+];
 
 /// A manual page from headings, paragraphs, tables and examples.
-fn page_of(text: &str) -> String {
+fn page_of(name: &str, about: &str, text: &str) -> String {
     let mut page = Roff::new();
-    page.control("TH", ["ipct-queue", "7"]);
+    page.control("TH", [name, "7"]);
     page.control("SH", ["NAME"]);
-    page.text([clap_mangen::roff::roman(
-        "ipct-queue - ipct run in the path of live packets: rules for iptables and nftables",
-    )]);
+    page.text([clap_mangen::roff::roman(format!("{name} - {about}"))]);
     for block in blocks(text) {
         let heading = block.trim_start_matches('#');
         if heading.len() < block.len() {

@@ -11,7 +11,7 @@ use crate::cli::{Setting, setting};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Rules for --queue and routes for --tun: ipct-queue(7).
+Rules for --queue and routes for --tun: ipct-queue(7). --user, --no-sandbox and --replace: ipct-rights(7).
 Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT save the table and stop.
 Exit status: 0 stopped when asked to, 1 it did not work, 2 the command line or the configuration is wrong.")]
 pub(crate) struct Run {

@@ -51,7 +51,21 @@ fn the_manual_names_every_key_and_every_option() {
             "ipct.1",
             &["replay", "sysctl", "reply-src", "dump", "EXIT STATUS"][..],
         ),
-        ("ipct-run.1", &["SIGHUP", "proc", "replay"]),
+        (
+            "ipct-run.1",
+            &[
+                "SIGHUP",
+                "proc",
+                "replay",
+                "no-sandbox",
+                "replace",
+                "ipct-rights",
+            ],
+        ),
+        (
+            "ipct-rights.7",
+            &["CAP_NET_ADMIN", "unmount-behind", "--replace"],
+        ),
         ("ipct-sysctl.1", &["NAME"]),
     ] {
         let text = fs::read_to_string(bench.path("made").join(page))

@@ -1,7 +1,8 @@
 //! What the running daemon can still do, and that it does all of its work with that.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::fs::{MetadataExt, PermissionsExt, chown, symlink};
+use std::path::Path;
 
 use crate::bench::{Bench, has_fuse, is_root, wait_until, web};
 use crate::threads::{CHOWN, SYS_ADMIN, assert_only, children};
@@ -36,11 +37,12 @@ fn every_thread_has_what_is_needed_and_the_daemon_does_its_work() {
     assert!(!fs::read(proc.join("net/nf_conntrack")).unwrap().is_empty());
     fs::write(
         bench.path("ipct.conf"),
-        "[sysctl]\nnf_conntrack_max = 30000\n",
+        "[control]\ngroup = \"daemon\"\n[sysctl]\nnf_conntrack_max = 30000\n",
     )
     .unwrap();
     daemon.signal("HUP");
     daemon.told("READY=1");
+    assert_eq!(owner(&bench.path("control.sock")), (0, group_of("daemon")));
     assert_eq!(fs::read_to_string(&knob).unwrap(), "30000\n");
     // main, signals, two workers, control, saves, and three of FUSE's; a client's may be there, too.
     assert!(assert_only(daemon.child.id(), CHOWN) >= 9);
@@ -51,6 +53,19 @@ fn every_thread_has_what_is_needed_and_the_daemon_does_its_work() {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
     assert!(!mounts.contains(proc.to_str().unwrap()));
     assert!(bench.path("state").exists() && !bench.path("control.sock").exists());
+}
+
+fn owner(path: &Path) -> (u32, u32) {
+    let about = fs::metadata(path).unwrap();
+    (about.uid(), about.gid())
+}
+
+fn group_of(name: &str) -> u32 {
+    let groups = fs::read_to_string("/etc/group").unwrap();
+    let line = groups
+        .lines()
+        .find(|line| line.split(':').next() == Some(name));
+    line.unwrap().split(':').nth(2).unwrap().parse().unwrap()
 }
 
 /// Whether a running daemon reads a configuration that has become a link to a file elsewhere.
@@ -121,12 +136,7 @@ fn as_another_user_it_does_its_work_and_says_what_must_be_that_users() {
         status.contains("Gid:\t65533\t65533\t65533\t65533"),
         "{status}"
     );
-    let socket = fs::metadata(bench.path("control.sock")).unwrap();
-    let owner = |about: &fs::Metadata| {
-        use std::os::unix::fs::MetadataExt;
-        (about.uid(), about.gid())
-    };
-    assert_eq!(owner(&socket), (65534, 65533));
+    assert_eq!(owner(&bench.path("control.sock")), (65534, 65533));
     daemon.signal("HUP");
     daemon.told("READY=1");
     assert!(!daemon.log().contains("ERROR"), "{}", daemon.log());
@@ -136,10 +146,7 @@ fn as_another_user_it_does_its_work_and_says_what_must_be_that_users() {
         "99\n"
     );
     assert_eq!(daemon.stop().code(), Some(0));
-    assert_eq!(
-        owner(&fs::metadata(bench.path("state")).unwrap()),
-        (65534, 65533)
-    );
+    assert_eq!(owner(&bench.path("state")), (65534, 65533));
     assert!(!mounts().contains(proc.to_str().unwrap()));
     assert!(!bench.path("control.sock").exists());
 }

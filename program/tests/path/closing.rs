@@ -53,16 +53,18 @@ fn it_ends_soon_however_much_comes() {
     let Some(road) = Road::new() else { return };
     road.rules("--queue-num 0 --queue-bypass");
     let daemon = Daemon::start(&road.ours, "--queue 0 --drop-invalid");
-    let _server = road.server.start("iperf3", &["-s"]);
+    let server = road.server.start("iperf3", &["-s"]);
     sleep(Duration::from_millis(300));
     let flood = ["-u", "-c", SERVER, "-b", "0", "-l", "64", "-t", "4"];
-    let mut flood = road.client.start("iperf3", &flood);
+    let flood = road.client.start("iperf3", &flood);
     sleep(Duration::from_millis(1_500));
     let took = daemon.end_after(Signal::TERM);
     println!("under a flood the daemon ended after {took:?}");
     assert!(took < Duration::from_secs(3), "{took:?}");
-    flood.kill().unwrap();
-    flood.wait().unwrap();
+    for mut program in [flood, server] {
+        program.kill().unwrap();
+        program.wait().unwrap();
+    }
 }
 
 #[test]

@@ -59,6 +59,10 @@ fn a_download_goes_on_and_entries_are_the_same() {
         answers.gap, answers.received, answers.sent
     );
     assert!(answers.gap < Duration::from_secs(2), "{:?}", answers.gap);
+    assert!(
+        answers.received * 10 >= answers.sent * 9,
+        "none before or after"
+    );
     let said = download.wait_with_output().unwrap();
     let size = String::from_utf8_lossy(&said.stdout).into_owned();
     assert_eq!(

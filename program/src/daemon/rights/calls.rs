@@ -114,9 +114,9 @@ fn rules(calls: Calls) -> Result<Rules, seccompiler::BackendError> {
     Ok(rules)
 }
 
-/// Words put into a terminal's mouth, and interfaces unless they are asked about.
+/// Words put into a terminal's mouth (`TIOCSTI`, `TIOCLINUX`), and interfaces unless they are asked about.
 fn ioctls(calls: Calls) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
-    const TERMINAL: [u64; 2] = [libc::TIOCSTI as u64, 0x541c];
+    const TERMINAL: [u64; 2] = [0x5412, 0x541c];
     const INTERFACES: [u64; 2] = [0x8900, 0x8aff];
     let mut refused = Vec::new();
     for command in TERMINAL {
