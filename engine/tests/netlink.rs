@@ -300,6 +300,7 @@ fn any_ask() -> impl Strategy<Value = Ask> {
         "[a-z_]{1,40}".prop_map(own::Ask::Knob),
         ("[a-z_]{1,40}", any::<i64>()).prop_map(|(name, value)| own::Ask::SetKnob(name, value)),
         prop::sample::select(vec![own::Ask::Knobs, own::Ask::Reasons, own::Ask::Save]),
+        any::<i64>().prop_map(own::Ask::HandOver),
     ];
     prop_oneof![
         entries.boxed(),

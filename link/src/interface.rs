@@ -34,7 +34,8 @@ impl Interface {
     ///
     /// There is none of that name.
     pub fn named(name: &str) -> io::Result<Interface> {
-        let socket = socket::open(libc::AF_INET, libc::SOCK_DGRAM)?;
+        // Any kind of socket will do, and this kind everybody may open.
+        let socket = socket::open(libc::AF_UNIX, libc::SOCK_DGRAM)?;
         let fd = socket.as_fd();
         let said = |error: io::Error| io::Error::new(error.kind(), Missing(name.to_owned(), error));
         let flags = socket::flags(fd, name).map_err(said)?;

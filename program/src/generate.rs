@@ -105,7 +105,7 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What there is to know about live packets: for people who read the sources, and as a manual page.
+/// What there is to know: for people who read the sources, and as manual pages.
 const DOCUMENTS: &[Document] = &[
     Document {
         name: "ipct-queue",
@@ -116,6 +116,11 @@ const DOCUMENTS: &[Document] = &[
         name: "ipct-wire",
         about: "ipct run beside and between interfaces",
         text: include_str!("../docs/wire.md"),
+    },
+    Document {
+        name: "ipct-rights",
+        about: "what ipct run gives away, and how one daemon takes the place of another",
+        text: include_str!("../docs/rights.md"),
     },
 ];
 

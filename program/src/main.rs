@@ -39,6 +39,9 @@ fn main() -> ExitCode {
     #[cfg(target_os = "linux")]
     {
         let arguments: Vec<_> = std::env::args_os().collect();
+        if daemon::is_helper(&arguments) {
+            return daemon::unmount_behind();
+        }
         if let Some(voice) = conntrack::voice(&arguments) {
             return conntrack::run(&arguments, voice);
         }

@@ -137,6 +137,19 @@ impl Queue {
         })
     }
 
+    /// Has the kernel put no more packets into the queue: what comes now is dropped, or passes
+    /// ([`Options::fail_open`]), as if it were full. Those that wait come all the same.
+    ///
+    /// # Errors
+    ///
+    /// The kernel does not take the request; what it thinks of it nobody waits for.
+    pub fn take_no_more(&self) -> io::Result<()> {
+        let mut out = Vec::new();
+        Config::Length(0).write(&mut out, self.verdicts.number);
+        send(&self.verdicts.fd, &out, SendFlags::NOSIGNAL)?;
+        Ok(())
+    }
+
     /// Takes what is there, without waiting.
     ///
     /// # Errors

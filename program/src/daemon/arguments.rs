@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
+use super::rights::Account;
 use super::settings::{Device, Interfaces, Mask, Number, Overrides, Pair, Queues, Speed};
 use crate::cli::{Setting, setting};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
-Rules for --queue and routes for --tun: ipct-queue(7).
+Rules for --queue and routes for --tun: ipct-queue(7). --user, --no-sandbox and --replace: ipct-rights(7).
 Signals: SIGHUP reads the configuration again, SIGTERM and SIGINT save the table and stop.
 Exit status: 0 stopped when asked to, 1 it did not work, 2 the command line or the configuration is wrong.")]
 pub(crate) struct Run {
@@ -21,6 +22,10 @@ pub(crate) struct Run {
     /// Check the configuration, say what is wrong with it, and end
     #[arg(long)]
     pub(crate) check: bool,
+
+    /// Take over from the daemon that serves the control socket: it hands its table over and ends
+    #[arg(long, conflicts_with = "check")]
+    pub(crate) replace: bool,
 
     /// Track the packets that rules send to these queues (NFQUEUE), as in 0 or 0-3, a worker for each
     #[arg(long, value_name = "N[-M]", group = "source")]
@@ -33,6 +38,14 @@ pub(crate) struct Run {
     /// Drop packets that are INVALID instead of letting them pass with their mark
     #[arg(long)]
     drop_invalid: bool,
+
+    /// Become this user once all is open; its are the directories of the state file and of the control socket
+    #[arg(long, value_name = "NAME[:GROUP]")]
+    user: Option<Account>,
+
+    /// Keep all rights, instead of giving away those that are not needed once all is open
+    #[arg(long)]
+    no_sandbox: bool,
 
     /// With --queue: packets for which there is no room pass unseen instead of being dropped
     #[arg(long)]
@@ -110,6 +123,8 @@ impl Run {
             queue: self.queue,
             tun: self.tun.clone(),
             drop_invalid: self.drop_invalid,
+            user: self.user.clone(),
+            no_sandbox: self.no_sandbox,
             mark_mask: self.mark_mask,
             connmark_mask: self.connmark_mask,
             fail_open: self.fail_open,

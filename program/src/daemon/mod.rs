@@ -5,17 +5,21 @@
 //! now and then; one waits for signals; the main thread minds them all. Only workers touch trackers,
 //! everybody else asks them between two batches of packets, so no packet waits for a reader.
 //!
-//! *Start.* The configuration is checked as a whole, then everything is made in the order of what may fail
-//! and what others need: the log, the saved table, the workers, the socket, the files. What fails is said, what
+//! *Start.* The configuration is checked as a whole, then everything is opened in the order of what may fail
+//! and what others need: the log, the saved table, the packets' source, the socket, the mount. Rights that are not
+//! needed any more are given away ([`rights`]), and then threads are started. What fails is said, what
 //! was made until then is taken away, and the status is 1. Only then READY is told.
 //!
-//! *Stop.* On SIGTERM or SIGINT files and socket go first, so that nothing changes any more; the table is saved;
-//! the workers end.
+//! *Stop.* On SIGTERM or SIGINT files and socket go first, so that nothing changes any more; packets that wait get
+//! their verdict and the source is closed; the table is saved; the workers end. Or a second daemon takes over ([`heir`]).
 
 mod arguments;
 mod events;
+mod heir;
 mod log;
+mod needs;
 mod proc;
+mod rights;
 mod saving;
 mod server;
 pub(crate) mod settings;
@@ -26,9 +30,11 @@ mod systemd;
 mod tracker;
 mod worker;
 
+use std::ffi::OsString;
+use std::os::unix::net::UnixStream;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -37,9 +43,11 @@ use signal_hook::iterator::{Handle, Signals};
 use tracing::{debug, error, info, warn};
 
 pub(crate) use arguments::Run;
-use proc::Files;
+use heir::Predecessor;
+pub(crate) use proc::unmount_behind;
+use proc::{Files, Mount};
 use saving::Saving;
-use server::Server;
+use server::{Place, Server};
 use settings::{Complaint, Settings, Takes};
 use state::Saver;
 use systemd::Watchdog;
@@ -49,6 +57,20 @@ use crate::say;
 
 /// How often the main thread looks after the others.
 const TICK: Duration = Duration::from_secs(1);
+
+/// What the main thread is told.
+pub(crate) enum Word {
+    Signal(i32),
+    /// Who is at the other end takes over.
+    HandOver(UnixStream),
+}
+
+/// Whether the program is started as the helper of a daemon, and not by anybody who types.
+pub(crate) fn is_helper(arguments: &[OsString]) -> bool {
+    arguments
+        .get(1)
+        .is_some_and(|verb| verb == proc::UNMOUNT_BEHIND)
+}
 
 /// Runs until it is told to stop.
 pub(crate) fn run(arguments: &Run) -> ExitCode {
@@ -90,7 +112,7 @@ struct Daemon<'a> {
     server: Server,
     files: Option<Files>,
     saving: Saving,
-    signals: Receiver<i32>,
+    words: Receiver<Word>,
     signal_handle: Handle,
 }
 
@@ -101,25 +123,39 @@ impl<'a> Daemon<'a> {
         level: log::Level,
     ) -> Result<Daemon<'a>, String> {
         // From here on, a signal is for us to answer.
-        let (signals, signal_handle) = catch_signals()?;
+        let signals = catch_signals()?;
         if let Some(path) = &settings.state.path {
             state::check_place(path)?;
         }
-        let tracker = Arc::new(start::tracker(&settings)?);
+        let said = |error: std::io::Error| error.to_string();
+        let mut predecessor = match arguments.replace {
+            true => Predecessor::ask(&settings.control.path)?,
+            false => None,
+        };
+        let ready = start::ready(&settings, predecessor.as_mut())?;
+        let socket = Place::take(&settings.control).map_err(said)?;
+        let mount = settings.proc.mount.as_deref().map(Mount::make);
+        let mount = mount.transpose()?;
+        rights::keep_only(&needs::of(&settings, arguments.config.as_deref()))?;
+        // Threads have the rights of the one that makes them, so there is none before.
+        let (sender, words) = channel();
+        let signal_handle = deliver(signals, sender.clone())?;
+        let tracker = Arc::new(ready.start()?);
         let saver = Arc::new(Saver::new(settings.state.path.clone()));
-        let server = Server::open(&settings.control, Arc::clone(&tracker), Arc::clone(&saver));
-        let server = server.map_err(|error| error.to_string())?;
-        let files = match &settings.proc.mount {
-            None => None,
-            Some(directory) => match Files::mount(directory, Arc::clone(&tracker)) {
-                Ok(files) => Some(files),
-                Err(why) => {
-                    server.close();
-                    return Err(why);
-                }
-            },
+        let shared = (Arc::clone(&tracker), Arc::clone(&saver));
+        let server = Server::open(socket, &settings.control, shared, sender).map_err(said)?;
+        let files = mount.map(|mount| mount.serve(Arc::clone(&tracker)));
+        let files = match files.transpose() {
+            Ok(files) => files,
+            Err(why) => {
+                server.close();
+                return Err(why);
+            }
         };
         let saving = Saving::start(&settings, Arc::clone(&tracker), Arc::clone(&saver));
+        if let Some(predecessor) = predecessor {
+            predecessor.is_replaced();
+        }
         Ok(Daemon {
             arguments,
             settings,
@@ -129,7 +165,7 @@ impl<'a> Daemon<'a> {
             server,
             files,
             saving,
-            signals,
+            words,
             signal_handle,
         })
     }
@@ -144,9 +180,14 @@ impl<'a> Daemon<'a> {
         info!("ready: {}", self.settings.control.path.display());
         let mut told = Instant::now();
         let outcome = loop {
-            match self.signals.recv_timeout(tick) {
-                Ok(SIGHUP) => self.reload(),
-                Ok(signal) => {
+            match self.words.recv_timeout(tick) {
+                Ok(Word::Signal(SIGHUP)) => self.reload(),
+                Ok(Word::HandOver(mut heir)) => {
+                    if self.may_inherit(&mut heir) {
+                        return self.hand_over(&mut heir);
+                    }
+                }
+                Ok(Word::Signal(signal)) => {
                     info!(
                         "stops: {}",
                         if signal == SIGTERM {
@@ -249,7 +290,8 @@ impl<'a> Daemon<'a> {
         info!("the configuration was read again");
     }
 
-    fn stop(self, mut well: bool) -> ExitCode {
+    /// Ends all that others see of it: files, socket, and the place in the packets' way.
+    fn cease(self) -> (Arc<Tracker>, Arc<Saver>) {
         systemd::stopping();
         self.signal_handle.close();
         if let Some(files) = self.files {
@@ -257,46 +299,101 @@ impl<'a> Daemon<'a> {
         }
         self.server.close();
         self.saving.end();
-        if self.saver.is_wanted() {
-            match self.saver.save(&self.tracker) {
-                Ok(()) => info!("the table is saved"),
-                Err(error) => {
-                    error!("{error}");
-                    well = false;
-                }
+        self.tracker.workers.close();
+        (self.tracker, self.saver)
+    }
+
+    fn stop(self, mut well: bool) -> ExitCode {
+        let (tracker, saver) = self.cease();
+        well &= save(&saver, &tracker);
+        tell_counts(&tracker);
+        status(well)
+    }
+
+    /// Whether another daemon may take over: the table is saved, whatever comes.
+    fn may_inherit(&self, heir: &mut UnixStream) -> bool {
+        if self.saver.is_wanted()
+            && let Err(error) = self.saver.save(&self.tracker)
+        {
+            error!("{error}; so no other daemon takes over");
+            heir::refuse(heir, &error.to_string());
+            return false;
+        }
+        true
+    }
+
+    fn hand_over(self, heir: &mut UnixStream) -> ExitCode {
+        info!("stops: another daemon takes over");
+        let (tracker, saver) = self.cease();
+        let given = heir::give(heir, &tracker);
+        let well = match given {
+            Ok(entries) => {
+                info!("{entries} entries were handed over");
+                true
             }
-        }
-        if let Ok(counters) = self.tracker.named_counters() {
-            let counted = counters.iter().filter(|(_, count)| *count > 0);
-            let counted: Vec<_> = counted
-                .map(|(name, count)| format!("{name}={count}"))
-                .collect();
-            info!("{}", counted.join(" "));
-        }
-        for (worker, counts) in self.tracker.loads().unwrap_or_default().iter().enumerate() {
-            let counts: Vec<_> = counts
-                .iter()
-                .map(|(name, count)| format!("{name}={count}"))
-                .collect();
-            info!("worker {worker}: {}", counts.join(" "));
-        }
-        if well {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
-        }
+            Err(error) => {
+                error!("the other daemon has not taken over: {error}");
+                save(&saver, &tracker);
+                false
+            }
+        };
+        tell_counts(&tracker);
+        status(well)
     }
 }
 
-/// Signals, one after the other.
-fn catch_signals() -> Result<(Receiver<i32>, Handle), String> {
-    let say = |error: std::io::Error| format!("signals cannot be caught: {error}");
-    let mut signals = Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(say)?;
+/// Saves the table, if it is to be. => whether that went well.
+fn save(saver: &Saver, tracker: &Tracker) -> bool {
+    if !saver.is_wanted() {
+        return true;
+    }
+    let saved = saver.save(tracker);
+    match &saved {
+        Ok(()) => info!("the table is saved"),
+        Err(error) => error!("{error}"),
+    }
+    saved.is_ok()
+}
+
+/// What was counted, at the end.
+fn tell_counts(tracker: &Tracker) {
+    if let Ok(counters) = tracker.named_counters() {
+        let counted = counters.iter().filter(|(_, count)| *count > 0);
+        let counted: Vec<_> = counted
+            .map(|(name, count)| format!("{name}={count}"))
+            .collect();
+        info!("{}", counted.join(" "));
+    }
+    for (worker, counts) in tracker.loads().unwrap_or_default().iter().enumerate() {
+        let counts: Vec<_> = counts
+            .iter()
+            .map(|(name, count)| format!("{name}={count}"))
+            .collect();
+        info!("worker {worker}: {}", counts.join(" "));
+    }
+}
+
+fn status(well: bool) -> ExitCode {
+    match well {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    }
+}
+
+fn signals_said(error: std::io::Error) -> String {
+    format!("signals cannot be caught: {error}")
+}
+
+fn catch_signals() -> Result<Signals, String> {
+    Signals::new([SIGHUP, SIGINT, SIGTERM]).map_err(signals_said)
+}
+
+/// Hands signals on, one after the other.
+fn deliver(mut signals: Signals, words: Sender<Word>) -> Result<Handle, String> {
     let handle = signals.handle();
-    let (sender, receiver) = channel();
     let wait = move || {
         for signal in &mut signals {
-            if sender.send(signal).is_err() {
+            if words.send(Word::Signal(signal)).is_err() {
                 break;
             }
         }
@@ -304,6 +401,6 @@ fn catch_signals() -> Result<(Receiver<i32>, Handle), String> {
     thread::Builder::new()
         .name("signals".to_owned())
         .spawn(wait)
-        .map_err(say)?;
-    Ok((receiver, handle))
+        .map_err(signals_said)?;
+    Ok(handle)
 }

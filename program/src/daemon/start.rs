@@ -9,6 +9,7 @@ use ip_conntrack::{Conntrack, Dispatch, Knob, Limit};
 use ip_conntrack_link::{queue, tun};
 use tracing::{error, info, warn};
 
+use super::heir::Predecessor;
 use super::settings::{Queues, Settings};
 use super::source::marking::Marking;
 use super::source::queue::{Exchange, Queue, Wanted};
@@ -20,12 +21,23 @@ use crate::cli::default_config;
 use crate::knobs;
 use crate::seed::random_seed;
 
-/// Makes the workers, with what was saved.
+/// Trackers with a table and a source each, without threads yet.
+pub(super) struct Ready {
+    dispatch: Dispatch,
+    limit: Limit,
+    shards: Vec<(Shard, AnySource)>,
+}
+
+/// Takes the table that was saved, or the predecessor's, and then opens the packets' source: nothing waits there for a
+/// long table to be read, and from a predecessor the source is free only then.
 ///
 /// # Errors
 ///
-/// In words: the capture cannot be opened, or the system gives no thread.
-pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
+/// In words: what cannot be read or opened.
+pub(super) fn ready(
+    settings: &Settings,
+    predecessor: Option<&mut Predecessor>,
+) -> Result<Ready, String> {
     let mut config = default_config();
     knobs::set_all(&mut config, &settings.sysctl).map_err(|error| error.to_string())?;
     let count = settings
@@ -38,28 +50,43 @@ pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     let dispatch = Dispatch::new(seed, count);
     let key = [(seed >> 64) as u64, seed as u64];
     let voice = Arc::new(Voice::new());
-    let sources = sources(settings, clock, &dispatch, key)?;
-    let mut shards: Vec<_> = sources
-        .into_iter()
-        .map(|source| {
-            let mut conntrack = Conntrack::with_limit(config.clone(), seed, &limit);
-            conntrack.advance(clock.origin());
-            (Shard::new(conntrack, Arc::clone(&voice)), source)
-        })
-        .collect();
-    if let Some(path) = &settings.state.path {
-        take_back(path, &dispatch, &mut shards)?;
+    let mut shards = Vec::with_capacity(count);
+    for _ in 0..count {
+        let mut conntrack = Conntrack::with_limit(config.clone(), seed, &limit);
+        conntrack.advance(clock.origin());
+        shards.push(Shard::new(conntrack, Arc::clone(&voice)));
+    }
+    match (predecessor, &settings.state.path) {
+        (Some(predecessor), _) => inherit(predecessor, &dispatch, &mut shards)?,
+        (None, Some(path)) => take_back(path, &dispatch, &mut shards)?,
+        (None, None) => {}
     }
     let per_source = settings.bridge.per_source.get();
     if settings.run.bridge.0.is_some() && per_source > 0 {
         let sources = Arc::new(Sources::new(u32::try_from(per_source).unwrap_or(u32::MAX)));
-        for (shard, _) in &mut shards {
+        for shard in &mut shards {
             shard.conntrack.set_census(sources.clone());
         }
     }
-    let workers = Workers::start(dispatch, shards);
-    let workers = workers.map_err(|error| format!("workers cannot be started: {error}"))?;
-    Ok(Tracker::new(workers, limit))
+    let sources = sources(settings, clock, &dispatch, key)?;
+    Ok(Ready {
+        dispatch,
+        limit,
+        shards: shards.into_iter().zip(sources).collect(),
+    })
+}
+
+impl Ready {
+    /// Starts the workers.
+    ///
+    /// # Errors
+    ///
+    /// In words: the system gives no thread.
+    pub(super) fn start(self) -> Result<Tracker, String> {
+        let workers = Workers::start(self.dispatch, self.shards);
+        let workers = workers.map_err(|error| format!("workers cannot be started: {error}"))?;
+        Ok(Tracker::new(workers, self.limit))
+    }
 }
 
 type AnySource = Box<dyn Source>;
@@ -165,10 +192,30 @@ fn queues(
     queues.into_iter().enumerate().map(source).collect()
 }
 
-type Shards = [(Shard, AnySource)];
+/// Takes the table over from the daemon before.
+fn inherit(
+    predecessor: &mut Predecessor,
+    dispatch: &Dispatch,
+    shards: &mut [Shard],
+) -> Result<(), String> {
+    let mut refused = 0_u64;
+    let entries = predecessor.entries(|message| {
+        if !restore_one(message, dispatch, shards) {
+            refused += 1;
+        }
+    })?;
+    shards
+        .iter_mut()
+        .for_each(|shard| shard.conntrack.reunite());
+    info!("{} entries were taken over", entries - refused);
+    if refused > 0 {
+        warn!("{refused} entries do not fit into this table, and are left out");
+    }
+    Ok(())
+}
 
 /// Takes the saved table back.
-fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<(), String> {
+fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut [Shard]) -> Result<(), String> {
     let mut refused = 0_u64;
     let restored = state::restore(path, |message| {
         if !restore_one(message, dispatch, shards) {
@@ -176,9 +223,9 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
         }
     });
     // Children and their masters may have come in any order.
-    for (shard, _) in shards.iter_mut() {
-        shard.conntrack.reunite();
-    }
+    shards
+        .iter_mut()
+        .for_each(|shard| shard.conntrack.reunite());
     let name = path.display();
     match restored.map_err(|error| error.to_string())? {
         Restored::Nothing => info!("{name}: no table was saved; it begins empty"),
@@ -197,12 +244,12 @@ fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<()
 }
 
 /// Takes an entry back where its packets will come. => whether it is there now.
-fn restore_one(message: &Message<'_>, dispatch: &Dispatch, shards: &mut Shards) -> bool {
+fn restore_one(message: &Message<'_>, dispatch: &Dispatch, shards: &mut [Shard]) -> bool {
     let Ok(entry) = Entry::read(message) else {
         return false;
     };
     let home = dispatch.shard_of_tuple(&entry.connection.original);
-    shards.get_mut(home).is_some_and(|(shard, _)| {
+    shards.get_mut(home).is_some_and(|shard| {
         let now = shard.conntrack.now();
         shard.conntrack.restore(message, now).is_ok()
     })

@@ -51,7 +51,21 @@ fn the_manual_names_every_key_and_every_option() {
             "ipct.1",
             &["replay", "sysctl", "reply-src", "dump", "EXIT STATUS"][..],
         ),
-        ("ipct-run.1", &["SIGHUP", "proc", "replay"]),
+        (
+            "ipct-run.1",
+            &[
+                "SIGHUP",
+                "proc",
+                "replay",
+                "no-sandbox",
+                "replace",
+                "ipct-rights",
+            ],
+        ),
+        (
+            "ipct-rights.7",
+            &["CAP_NET_ADMIN", "unmount-behind", "--replace"],
+        ),
         ("ipct-sysctl.1", &["NAME"]),
     ] {
         let text = fs::read_to_string(bench.path("made").join(page))
@@ -70,26 +84,65 @@ fn the_manual_names_every_key_and_every_option() {
     }
 }
 
+/// What `systemd-analyze` says of the unit with these additions.
+fn analyze(bench: &Bench, additions: &[&str], arguments: &[&str]) -> (bool, String) {
+    let packaging = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging");
+    let folder = bench.path(&format!("units-{}", additions.join("-")));
+    let beside = folder.join("ipct.service.d");
+    fs::create_dir_all(&beside).unwrap();
+    let unit = fs::read_to_string(format!("{packaging}/ipct.service")).unwrap();
+    let unit = unit.replace("/usr/bin/ipct", env!("CARGO_BIN_EXE_ipct"));
+    fs::write(folder.join("ipct.service"), unit).unwrap();
+    for name in additions {
+        let name = format!("{name}.conf");
+        fs::copy(
+            format!("{packaging}/ipct.service.d/{name}"),
+            beside.join(&name),
+        )
+        .unwrap();
+    }
+    let output = Command::new("systemd-analyze")
+        .args(arguments)
+        .arg(folder.join("ipct.service"))
+        .env("SYSTEMD_UNIT_PATH", format!("{}:", folder.display()))
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+/// With each source of packets, and how exposed it is at most by systemd's own reckoning, in tenths.
+const UNITS: [(&[&str], u32); 7] = [
+    (&[], 14),
+    (&["queue"], 20),
+    (&["tap"], 21),
+    (&["bridge"], 25),
+    (&["tun"], 25),
+    (&["proc"], 38),
+    (&["proc", "queue"], 44),
+];
+
 #[test]
-fn the_unit_is_one() {
+fn the_units_are_units_and_let_through_no_more_than_they_should() {
     if !has("systemd-analyze", "unit") {
         return;
     }
     let bench = Bench::new();
-    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging/ipct.service");
-    let text = fs::read_to_string(unit)
-        .unwrap()
-        .replace("/usr/bin/ipct", env!("CARGO_BIN_EXE_ipct"));
-    let place = bench.path("ipct.service");
-    fs::write(&place, text).unwrap();
-    let output = Command::new("systemd-analyze")
-        .args(["verify", "--man=no"])
-        .arg(&place)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(
-        output.status.success() && !said.contains("ipct.service"),
-        "{said}"
-    );
+    for (additions, most) in UNITS {
+        let (is_good, said) = analyze(&bench, additions, &["verify", "--man=no"]);
+        assert!(is_good && !said.contains("ipct"), "{additions:?}: {said}");
+        let (_, said) = analyze(
+            &bench,
+            additions,
+            &["security", "--offline=yes", "--no-pager"],
+        );
+        let level = said.split("exposure level for ipct.service: ").nth(1);
+        let level = level.and_then(|rest| rest.split(' ').next());
+        let level: f64 = level.unwrap_or_else(|| panic!("{said}")).parse().unwrap();
+        println!("{additions:?}: exposure {level}");
+        assert!(level * 10.0 <= f64::from(most), "{additions:?}: {said}");
+    }
 }

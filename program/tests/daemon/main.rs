@@ -21,7 +21,11 @@ mod mount;
 mod packets;
 mod proc;
 mod reload;
+mod replace;
 mod rights;
+mod sandbox;
 mod settings;
 mod state;
 mod tables;
+#[allow(dead_code, reason = "shared with other test programs")]
+mod threads;

@@ -3,7 +3,8 @@
 use std::fs;
 use std::process::Command;
 
-use crate::bench::{Bench, has, has_fuse};
+use crate::bench::{Bench, has, has_fuse, wait_until};
+use crate::threads::children;
 
 fn is_mounted(bench: &Bench) -> bool {
     let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
@@ -27,13 +28,44 @@ fn they_go_when_the_daemon_stops_even_while_somebody_reads() {
 }
 
 #[test]
-fn what_a_killed_daemon_left_is_taken_away() {
+fn a_daemon_that_is_killed_leaves_none() {
     if !has_fuse("mounts") {
         return;
     }
     let bench = Bench::new();
     let proc = bench.path("proc");
     let mut daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+    assert!(is_mounted(&bench));
+    daemon.child.kill().unwrap();
+    daemon.child.wait().unwrap();
+    wait_until("the mount's end", || !is_mounted(&bench));
+    // Neither does one that is killed while its successor mounts: each helper knows its own.
+    for _ in 0..10 {
+        let mut daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+        daemon.child.kill().unwrap();
+        daemon.child.wait().unwrap();
+    }
+    let daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(is_mounted(&bench) && proc.join("net/nf_conntrack").exists());
+    assert_eq!(daemon.stop().code(), Some(0));
+    assert!(!is_mounted(&bench));
+}
+
+#[test]
+fn what_a_daemon_left_that_was_killed_with_its_helper_is_taken_away() {
+    if !has_fuse("mounts") {
+        return;
+    }
+    let bench = Bench::new();
+    let proc = bench.path("proc");
+    let mut daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+    for helper in children(daemon.child.id()) {
+        let kill = Command::new("kill")
+            .args(["-9", &helper.to_string()])
+            .status();
+        assert!(kill.unwrap().success());
+    }
     daemon.child.kill().unwrap();
     daemon.child.wait().unwrap();
     assert!(fs::read_dir(&proc).is_err(), "nobody answers there");

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Child, Stdio};
+use std::rc::Rc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -14,19 +15,32 @@ use crate::space::Space;
 /// A daemon, which ends with the value.
 pub(crate) struct Daemon {
     child: Child,
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
 }
 
 impl Daemon {
     /// Starts it with these arguments, and waits until it is ready.
     pub(crate) fn start(space: &Space, arguments: &str) -> Daemon {
         let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("proc")).unwrap();
+        Daemon::start_in(space, Rc::new(folder), arguments)
+    }
+
+    fn start_in(space: &Space, folder: Rc<tempfile::TempDir>, arguments: &str) -> Daemon {
         let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-        fs::create_dir(path("proc")).unwrap();
         let log = fs::File::create(path("log")).unwrap();
         let (control, proc) = (path("control.sock"), path("proc"));
-        let mut words = vec!["run", "--control", &control, "--state", "", "--proc", &proc];
+        let mut words = vec!["run"];
         words.extend(arguments.split_whitespace());
+        for (option, value) in [
+            ("--control", &*control),
+            ("--state", ""),
+            ("--proc", &*proc),
+        ] {
+            if !arguments.contains(option) {
+                words.extend([option, value]);
+            }
+        }
         let child = space
             .command(IPCT, &words)
             .stderr(Stdio::from(log))
@@ -35,6 +49,31 @@ impl Daemon {
         let daemon = Daemon { child, folder };
         daemon.wait_for("ready: ");
         daemon
+    }
+
+    /// Starts another one in its place. => that one, when the first has ended well
+    pub(crate) fn replace(mut self, space: &Space, arguments: &str) -> Daemon {
+        let folder = Rc::clone(&self.folder);
+        fs::rename(folder.path().join("log"), folder.path().join("log.before")).unwrap();
+        let second = Daemon::start_in(space, folder, &format!("--replace {arguments}"));
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}");
+        second
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How long it takes to end after that signal, which ends it well.
+    pub(crate) fn end_after(mut self, signal: Signal) -> Duration {
+        self.signal(signal);
+        let begun = Instant::now();
+        // One that stands still ends when it goes on.
+        self.signal(Signal::CONT);
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", self.log());
+        begun.elapsed()
     }
 
     /// Waits until the log says that.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::daemon::Daemon;
 use crate::road::{NOBODY, Road, SERVER};
 use crate::table::assert_same;
+use crate::threads::{CHOWN, NET_ADMIN, assert_only};
 use crate::traffic::{Servers, all_kinds};
 
 #[track_caller]
@@ -41,6 +42,8 @@ fn one_queue() {
     road.rules("--queue-num 0");
     let daemon = Daemon::start(&road.ours, "--queue 0");
     flows_through(&road, &daemon);
+    // Each verdict needs CAP_NET_ADMIN.
+    assert!(assert_only(daemon.id(), CHOWN | NET_ADMIN) >= 8);
     let log = daemon.stop();
     assert!(log.contains("worker 0: packets="), "{log}");
     // With the daemon, the queue is gone, and no rule says that packets pass then.
@@ -79,6 +82,7 @@ fn a_tun_device() {
     road.packet_by_packet();
     road.through("ipct0");
     flows_through(&road, &daemon);
+    assert!(assert_only(daemon.id(), CHOWN) >= 8);
     daemon.stop();
     assert!(
         !road.ours.must("ip", &["link"]).contains("ipct0"),

@@ -5,6 +5,7 @@
 // A test fails by panicking, and so do the functions that tests share.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod closing;
 mod daemon;
 mod documents;
 mod flood;
@@ -16,8 +17,10 @@ mod lives;
 #[path = "../wire/mangled.rs"]
 mod mangled;
 mod overload;
+mod ping;
 #[path = "../conntrack/raw.rs"]
 mod raw;
+mod replace;
 mod road;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]
@@ -26,4 +29,7 @@ mod run;
 #[allow(dead_code, reason = "shared with another test program")]
 mod space;
 mod table;
+#[path = "../daemon/threads.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod threads;
 mod traffic;

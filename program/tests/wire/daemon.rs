@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
+use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -12,7 +13,7 @@ use crate::space::Space;
 
 pub(crate) struct Daemon {
     child: Child,
-    folder: tempfile::TempDir,
+    folder: Rc<tempfile::TempDir>,
 }
 
 /// How a daemon has ended.
@@ -40,7 +41,25 @@ impl Daemon {
 
     /// Starts it.
     pub(crate) fn launch(space: &Space, arguments: &str) -> Daemon {
-        let folder = tempfile::tempdir().unwrap();
+        Daemon::launch_in(space, Rc::new(tempfile::tempdir().unwrap()), arguments)
+    }
+
+    /// Starts another one in its place. => that one, when the first has ended well
+    pub(crate) fn replace(mut self, space: &Space, arguments: &str) -> Daemon {
+        let folder = Rc::clone(&self.folder);
+        fs::rename(folder.path().join("log"), folder.path().join("log.before")).unwrap();
+        let second = Daemon::launch_in(space, folder, &format!("--replace {arguments}"));
+        // It ends when the second one is there.
+        let status = self.child.wait().unwrap();
+        assert!(status.success(), "{status}: {}", second.log());
+        second
+    }
+
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn launch_in(space: &Space, folder: Rc<tempfile::TempDir>, arguments: &str) -> Daemon {
         let path = |name| folder.path().join(name).to_str().unwrap().to_owned();
         let config = format!(
             "[control]\npath = {:?}\n[state]\npath = \"\"\n",

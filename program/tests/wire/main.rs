@@ -8,13 +8,17 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod bridge;
+mod closing;
 mod daemon;
 mod frames;
 mod listing;
 mod mangled;
 mod path;
+#[path = "../path/ping.rs"]
+mod ping;
 #[path = "../conntrack/raw.rs"]
 mod raw;
+mod replace;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]
 mod run;
@@ -23,3 +27,6 @@ mod run;
 mod space;
 mod spread;
 mod tap;
+#[path = "../daemon/threads.rs"]
+#[allow(dead_code, reason = "shared with another test program")]
+mod threads;

@@ -126,6 +126,11 @@ impl Path {
         self.wait_for(5201);
     }
 
+    /// Has the web server serve a file of so many bytes, `/large`.
+    pub(crate) fn serve_large(&self, bytes: usize) {
+        fs::write(self.folder.path().join("www/large"), vec![b'x'; bytes]).unwrap();
+    }
+
     fn start(&mut self, program: &str, arguments: &[&str]) {
         let mut command = self.server.command(program, arguments);
         let child = command

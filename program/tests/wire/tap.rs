@@ -7,6 +7,7 @@ use crate::frames::{Sender, frame, udp, v4};
 use crate::listing::compare;
 use crate::mangled::{Into, Mangler, Whole};
 use crate::path::{Path, SERVER};
+use crate::threads::{BPF, CHOWN, assert_only};
 
 fn pause() {
     std::thread::sleep(Duration::from_millis(1500));
@@ -21,6 +22,8 @@ fn a_router_is_seen_as_it_sees_itself_and_forwarded_packets_once() {
         let daemon = Daemon::start(&path.router, &tap);
         path.talk();
         assert!(compare(&daemon, &path.router) >= 10);
+        // Filters are made anew when interfaces come back.
+        assert!(assert_only(daemon.id(), CHOWN | BPF) >= 5);
         let ended = daemon.stop();
         assert_eq!(ended.load("tap_lost"), 0, "{}", ended.log);
         assert_eq!(ended.counter("clock_backwards"), 0, "{}", ended.log);

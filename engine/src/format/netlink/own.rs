@@ -8,7 +8,8 @@
 //! | `KNOB_SET` | 2 | `NAME`, `VALUE` | acknowledgement, or an error in words |
 //! | `REASONS` | 3 | `DUMP` | a `REASONS` with `NAME` and `COUNT` for each reason |
 //! | `SAVE` | 4 | | acknowledgement, when the state is on the disk |
-//! | `STATE` | 5 | | no request: an entry in a file of saved state (`state.rs`) |
+//! | `STATE` | 5 | | no request: an entry in a file of saved state (`state.rs`), or handed over |
+//! | `HAND_OVER` | 6 | `VALUE`, the form of state that is understood | a `STATE` for each entry, then the end; who answers has stopped by then |
 //!
 //! Attributes: 1 `GROUPS` (u32, bit *n* - 1 is multicast group *n*), 2 `NAME` (text), 3 `VALUE` (i64), 4
 //! `COUNT` (u64).
@@ -42,6 +43,8 @@ pub const SAVE: u16 = kind(4);
 
 /// An entry with all that belongs to it, in saved state.
 pub const STATE: u16 = kind(5);
+/// Asks a daemon to end, and for its table.
+pub const HAND_OVER: u16 = kind(6);
 
 const GROUPS: u16 = 1;
 const NAME: u16 = 2;
@@ -88,6 +91,8 @@ pub enum Ask {
     Reasons,
     /// To write the state to the disk.
     Save,
+    /// To be given the table by a daemon that ends, in this form of saved state.
+    HandOver(i64),
 }
 
 impl Ask {
@@ -104,6 +109,7 @@ impl Ask {
             KNOB_SET => Ask::SetKnob(name()?, attributes.value.ok_or(Refusal::Invalid)?),
             REASONS => Ask::Reasons,
             SAVE => Ask::Save,
+            HAND_OVER => Ask::HandOver(attributes.value.ok_or(Refusal::Invalid)?),
             _ => return Err(Refusal::NotSupported),
         })
     }
@@ -116,6 +122,7 @@ impl Ask {
             Ask::SetKnob(..) => (KNOB_SET, 0),
             Ask::Reasons => (REASONS, flag::DUMP),
             Ask::Save => (SAVE, 0),
+            Ask::HandOver(_) => (HAND_OVER, 0),
         }
     }
 
@@ -124,6 +131,7 @@ impl Ask {
             Ask::Subscribe(groups) => body.u32(GROUPS, groups.0),
             Ask::Knob(name) => body.text(NAME, name),
             Ask::SetKnob(name, value) => knob(body, name, *value),
+            Ask::HandOver(form) => body.u64(VALUE, form.cast_unsigned()),
             Ask::Knobs | Ask::Reasons | Ask::Save => {}
         });
     }

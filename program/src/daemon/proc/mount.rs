@@ -3,21 +3,68 @@
 //! A daemon that was killed leaves its mount behind, and whoever looks there is told that nobody answers
 //! (ENOTCONN): that is taken away. Anything else that is there is left alone.
 
-use std::fs;
+use std::ffi::CString;
+use std::fs::{self, File};
 use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use rustix::mount::{UnmountFlags, unmount};
+use rustix::fs::{Mode, OFlags};
+use rustix::mount::{MountFlags, UnmountFlags, mount, unmount};
 use tracing::info;
 
 const FUSE: &str = "/dev/fuse";
 
-/// Makes a directory ready to be mounted on.
+/// A mount, and the device over which the kernel asks for what is in it.
+pub(super) struct Mounted {
+    /// The mount's root, whatever is mounted over it.
+    pub(super) root: OwnedFd,
+    pub(super) device: OwnedFd,
+}
+
+/// Mounts on a directory.
 ///
 /// # Errors
 ///
 /// In words, with what to do about it.
-pub(super) fn prepare(directory: &Path) -> Result<(), String> {
+pub(super) fn make(directory: &Path) -> Result<Mounted, String> {
+    let device = prepare(directory)?;
+    let said = |error: io::Error| {
+        let mend = match error.kind() {
+            io::ErrorKind::PermissionDenied => "; root or CAP_SYS_ADMIN is needed",
+            _ => "",
+        };
+        let name = directory.display();
+        format!("{name}: the files of /proc cannot be mounted: {error}{mend}")
+    };
+    mount_device(directory, &device).map_err(said)?;
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let root = rustix::fs::open(directory, flags, Mode::empty());
+    Ok(Mounted {
+        root: root.map_err(|errno| said(errno.into()))?,
+        device: device.into(),
+    })
+}
+
+fn mount_device(directory: &Path, device: &File) -> io::Result<()> {
+    let mode = fs::metadata(directory)?.mode();
+    let (user, group) = (rustix::process::getuid(), rustix::process::getgid());
+    // The kernel holds the modes against whoever opens a file, and lets anybody try.
+    let options = format!(
+        "fd={},rootmode={mode:o},user_id={},group_id={},default_permissions,allow_other",
+        device.as_raw_fd(),
+        user.as_raw(),
+        group.as_raw()
+    );
+    let options = CString::new(options)?;
+    let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
+    mount("ipct", directory, "fuse", flags, options.as_c_str())?;
+    Ok(())
+}
+
+/// Makes a directory ready to be mounted on. => the device
+fn prepare(directory: &Path) -> Result<File, String> {
     let name = directory.display();
     // One mount may lie upon another.
     for _ in 0..16 {
@@ -52,18 +99,12 @@ pub(super) fn prepare(directory: &Path) -> Result<(), String> {
             "{name}: it is not empty, and its files would be hidden; choose an empty directory"
         ));
     }
-    if let Err(error) = fs::File::options().read(true).write(true).open(FUSE) {
-        return Err(format!(
+    File::options().read(true).write(true).open(FUSE).map_err(|error| {
+        format!(
             "{FUSE}: {error}; the files of /proc need FUSE: load its module (modprobe fuse), and let the daemon \
              have the device"
-        ));
-    }
-    Ok(())
-}
-
-/// Takes the mount away even if files in it are open.
-pub(super) fn detach(directory: &Path) -> io::Result<()> {
-    Ok(unmount(directory, UnmountFlags::DETACH)?)
+        )
+    })
 }
 
 fn is_stale(error: &io::Error) -> bool {

@@ -14,6 +14,7 @@ use ip_conntrack::format::netlink::{
 use ip_conntrack::{Change, Filter, Knob, Refusal, Which};
 
 use super::client::Client;
+use crate::daemon::state::VERSION;
 use crate::daemon::tracker::{Failure, Walk};
 use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 
@@ -50,6 +51,8 @@ pub(super) enum End {
     Ack,
     /// With the end of several messages.
     Done,
+    /// With nothing yet.
+    Silence,
 }
 
 impl Client<'_> {
@@ -65,7 +68,7 @@ impl Client<'_> {
         match self.try_answer(message)? {
             Ok(End::Done) => put_done(&mut self.out, Origin::of(message)),
             Ok(End::Ack) if message.has(flag::ACK) => put_ack(&mut self.out, message),
-            Ok(End::Ack) => {}
+            Ok(End::Ack | End::Silence) => {}
             Err(No(errno, words)) => put_error(&mut self.out, message, errno, words.as_deref()),
         }
         self.send()
@@ -94,6 +97,15 @@ impl Client<'_> {
             Ask::ListExpectations(family) => return self.list_expectations(origin, family),
             Ask::Own(own::Ask::Subscribe(groups)) => {
                 self.listen(groups)?.map(|()| End::Ack).map_err(No::from)
+            }
+            Ask::Own(own::Ask::HandOver(form)) if form != i64::from(VERSION) => {
+                let words = format!("it reads state of form {form}, and this daemon has {VERSION}");
+                Err(No(number::EINVAL, Some(words)))
+            }
+            Ask::Own(own::Ask::HandOver(_)) => {
+                // Everything else is said by who hands over.
+                self.is_heir = true;
+                Ok(End::Silence)
             }
             ask => self.at_once(message, origin, ask),
         })

@@ -31,6 +31,8 @@ pub(super) struct Client<'a> {
     mailbox: Option<Arc<Mailbox>>,
     /// When it did something last.
     active: Instant,
+    /// It takes over from this daemon.
+    pub(super) is_heir: bool,
 }
 
 impl<'a> Client<'a> {
@@ -49,25 +51,27 @@ impl<'a> Client<'a> {
             out: Vec::new(),
             mailbox: None,
             active: Instant::now(),
+            is_heir: false,
         }
     }
 
-    /// Serves it to its end.
+    /// Serves it to its end, or until it asks for the table to be handed over. => its stream in that case.
     ///
     /// # Errors
     ///
     /// It sent what is no message, was too slow, or closed the connection in the middle of something.
-    pub(super) fn serve(mut self) -> io::Result<()> {
-        loop {
+    pub(super) fn serve(mut self) -> io::Result<Option<UnixStream>> {
+        while !self.is_heir {
             self.wait()?;
             if let Some(mailbox) = &self.mailbox {
                 mailbox.take(&mut self.out);
                 self.send()?;
             }
             if self.is_readable()? && !self.receive()? {
-                return Ok(());
+                return Ok(None);
             }
         }
+        Ok(Some(self.stream))
     }
 
     /// Waits for a request or for events.

@@ -6,8 +6,8 @@
 //! *Rights.* The file's owner, group and mode say who may connect, and so read. Changing anything takes root
 //! or the daemon's own user, as the system names the peer ([`Peer`]); others get EPERM.
 //!
-//! *Life.* [`Server::open`] takes the place of a socket that nobody serves any more, and refuses one that is
-//! served. Each connection has a thread of its own, so a client that is slow keeps nobody else waiting; and a
+//! *Life.* [`Place::take`] takes the place of a socket that nobody serves any more, and refuses one that is
+//! served; [`Server::open`] serves it. Each connection has a thread of its own, so a client that is slow keeps nobody else waiting; and a
 //! number of bytes that it can keep busy: its requests, one step of a listing, its mailbox. Who
 //! asks nothing, does not finish a request or does not take its answer is sent away after the configured time.
 //! [`Server::close`] ends all connections and takes the file away.
@@ -23,6 +23,7 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -31,12 +32,13 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::socket_peercred;
 use tracing::{debug, warn};
 
+use super::Word;
 use super::settings::Control;
 use super::state::Saver;
 use super::tracker::Tracker;
 use super::worker::Bell;
 use client::Client;
-use place::Place;
+pub(crate) use place::Place;
 
 /// Connections for root beyond the configured number.
 const FOR_ROOT: usize = 8;
@@ -73,6 +75,7 @@ pub(crate) struct Shared {
     clients: Mutex<HashMap<u64, UnixStream>>,
     closes: AtomicBool,
     bell: Bell,
+    heirs: Mutex<Sender<Word>>,
 }
 
 /// What a connection may use.
@@ -103,6 +106,14 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn inherits(&self, heir: UnixStream) {
+        let heirs = self.heirs.lock().unwrap_or_else(PoisonError::into_inner);
+        // It may be about to end anyway.
+        let _ = heirs.send(Word::HandOver(heir));
+    }
+}
+
 /// The socket, and the thread that waits for connections.
 pub(crate) struct Server {
     shared: Arc<Shared>,
@@ -111,17 +122,17 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Makes the socket and begins to serve it.
+    /// Begins to serve a socket. Who wants to take over from this daemon is told to `heirs`.
     ///
     /// # Errors
     ///
-    /// Another daemon serves it, or it cannot be made there. The text names the path.
+    /// The system gives no thread.
     pub(crate) fn open(
+        (place, listener): (Place, UnixListener),
         control: &Control,
-        tracker: Arc<Tracker>,
-        saver: Arc<Saver>,
+        (tracker, saver): (Arc<Tracker>, Arc<Saver>),
+        heirs: Sender<Word>,
     ) -> io::Result<Server> {
-        let (place, listener) = Place::take(control)?;
         let shared = Arc::new(Shared {
             tracker,
             saver,
@@ -129,6 +140,7 @@ impl Server {
             clients: Mutex::default(),
             closes: AtomicBool::new(false),
             bell: Bell::new()?,
+            heirs: Mutex::new(heirs),
         });
         let accepting = Arc::clone(&shared);
         let thread = thread::Builder::new().name("control".to_owned());
@@ -220,10 +232,14 @@ fn admit(shared: &Arc<Shared>, stream: UnixStream, number: u64) -> io::Result<()
     let serving = Arc::clone(shared);
     let serve = move || {
         debug!("process {} connects", peer.process);
-        if let Err(error) = Client::new(&serving, stream, peer, limits).serve() {
-            debug!("process {}: {error}", peer.process);
-        }
+        let served = Client::new(&serving, stream, peer, limits).serve();
         serving.clients().remove(&number);
+        match served {
+            Ok(None) => {}
+            // It is the main thread's from now on.
+            Ok(Some(heir)) => serving.inherits(heir),
+            Err(error) => debug!("process {}: {error}", peer.process),
+        }
     };
     let thread = thread::Builder::new()
         .name("client".to_owned())

@@ -16,7 +16,7 @@ use crate::daemon::settings::Control;
 
 /// A socket's file that is ours.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     path: PathBuf,
     /// Locked while it is open.
     _lock: File,
@@ -28,7 +28,7 @@ impl Place {
     /// # Errors
     ///
     /// A daemon lives there, or the system refuses.
-    pub(super) fn take(control: &Control) -> io::Result<(Place, UnixListener)> {
+    pub(crate) fn take(control: &Control) -> io::Result<(Place, UnixListener)> {
         let path = control.path.clone();
         let say = |what: &str, error: &io::Error| {
             let text = format!(
@@ -76,12 +76,17 @@ impl Place {
     }
 
     fn give_file(&self, file: &Path, control: &Control) -> io::Result<()> {
-        fs::set_permissions(file, Permissions::from_mode(0o600))?;
         // Who is not root has no choice of owners; what is set by default is then not meant.
-        if rustix::process::geteuid().is_root() {
-            chown(file, Some(control.owner.0), Some(control.group.0))?;
+        let has_choice = rustix::process::geteuid().is_root();
+        // Only who owns a file may set its mode, so that comes before it is given away.
+        if has_choice {
+            chown(file, Some(0), Some(0))?;
         }
-        fs::set_permissions(file, Permissions::from_mode(control.mode.0))
+        fs::set_permissions(file, Permissions::from_mode(control.mode.0))?;
+        match has_choice {
+            true => chown(file, Some(control.owner.0), Some(control.group.0)),
+            false => Ok(()),
+        }
     }
 }
 

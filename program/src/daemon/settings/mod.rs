@@ -8,6 +8,7 @@
 //! changed: every complaint is told, each with line, key, value and what would be accepted, and if
 //! there is one, nothing of the file takes effect.
 
+mod account;
 mod describe;
 mod network;
 mod read;
@@ -22,6 +23,7 @@ pub(crate) use network::{Fate, Interfaces, Open, Pair};
 pub(crate) use read::{Complaint, Overrides, read};
 pub(crate) use values::{Device, Group, Level, Mask, Mode, Number, Queues, Speed, Target, User};
 
+use super::rights::Account;
 use crate::cli::Setting;
 use values::Value;
 
@@ -134,6 +136,12 @@ settings! {
         bridge: Pair = "\"\"", Restart;
         /// Whether packets that are INVALID are dropped. If not, they pass, and rules may match on their mark.
         drop_invalid: bool = "false", Restart;
+        /// Whom the daemon belongs to once all is open, as in "ipct" or "ipct:ipct"; nothing changes if empty. The
+        /// directories of the state file and of the control socket must be that user's, and the socket is unless
+        /// control.owner says otherwise.
+        user: Option<Account> = "\"\"", Restart;
+        /// Whether rights are given away that are not needed once all is open: capabilities, files, system calls.
+        sandbox: bool = "true", Restart;
     }
     /// How the kernel's queues are used.
     queue Queue {

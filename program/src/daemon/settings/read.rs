@@ -8,9 +8,10 @@ use ip_conntrack::Config;
 use toml::de::{DeTable, DeValue};
 
 use super::network::{Interfaces, Pair};
-use super::values::{Device, Mask, Number, Queues, Speed};
+use super::values::{Device, Group, Mask, Number, Queues, Speed, User};
 use super::{KEYS, SECTIONS, Settings};
 use crate::cli::Setting;
+use crate::daemon::rights::Account;
 use crate::daemon::source::marking::Marking;
 use crate::knobs;
 
@@ -27,6 +28,8 @@ pub(crate) struct Overrides {
     pub(crate) queue: Option<Queues>,
     pub(crate) tun: Option<Device>,
     pub(crate) drop_invalid: bool,
+    pub(crate) user: Option<Account>,
+    pub(crate) no_sandbox: bool,
     pub(crate) mark_mask: Option<Mask>,
     pub(crate) connmark_mask: Option<Mask>,
     pub(crate) fail_open: bool,
@@ -80,6 +83,10 @@ impl Overrides {
             self.connmark_mask.as_ref(),
         );
         settings.run.drop_invalid |= self.drop_invalid;
+        settings.run.sandbox &= !self.no_sandbox;
+        if let Some(user) = &self.user {
+            settings.run.user = Some(user.clone());
+        }
         settings.queue.fail_open |= self.fail_open;
         settings.run.repeat |= self.repeat;
         settings.sysctl.extend(self.sysctl.iter().cloned());
@@ -125,6 +132,7 @@ pub(crate) fn read(path: Option<&Path>, overrides: &Overrides) -> Result<Setting
     }
     reading.take_file(&mut settings);
     overrides.lay_over(&mut settings);
+    give_socket(&mut settings);
     reading.take_policy(&mut settings, &overrides.policy);
     if reading.complaints.is_empty() {
         reading.check_knobs(&mut settings);
@@ -133,6 +141,19 @@ pub(crate) fn read(path: Option<&Path>, overrides: &Overrides) -> Result<Setting
     match reading.complaints.is_empty() {
         true => Ok(settings),
         false => Err(reading.complaints),
+    }
+}
+
+/// A daemon that becomes another user makes the socket that user's, unless it is somebody else's.
+fn give_socket(settings: &mut Settings) {
+    let (control, root) = (&mut settings.control, Settings::default().control);
+    if let Some(account) = &settings.run.user {
+        if control.owner == root.owner {
+            control.owner = User(account.user);
+        }
+        if control.group == root.group {
+            control.group = Group(account.group);
+        }
     }
 }
 

@@ -317,6 +317,8 @@ impl Value for Group {
 fn account(value: &DeValue<'_>, by_name: impl Fn(&str) -> Option<u32>) -> Option<u32> {
     match value.as_str() {
         None => u32::try_from(integer(value)?).ok(),
+        // Known without asking, also where nothing can be asked any more.
+        Some("root") => Some(0),
         Some(name) => by_name(name).or_else(|| name.parse().ok()),
     }
 }

@@ -365,6 +365,10 @@ impl Source for Bridge {
         })
     }
 
+    fn drain(&mut self) -> bool {
+        true
+    }
+
     fn counts(&self) -> Counts {
         let (wire, counts) = (self.wire.counted(), &self.counts);
         vec![

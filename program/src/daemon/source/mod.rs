@@ -87,6 +87,13 @@ pub(crate) trait Source: Send {
         None
     }
 
+    /// Packets are to end: where the kernel lets it, no more are received. => whether those that were received
+    /// are waited for, by whoever sent them; they come from [`take`](Source::take) until it says
+    /// [`Next::Readable`].
+    fn drain(&mut self) -> bool {
+        false
+    }
+
     /// What it counted itself: packets that were lost, above all. It is asked once a second, and before requests are
     /// answered.
     fn counts(&self) -> Counts {

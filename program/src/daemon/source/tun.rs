@@ -111,6 +111,10 @@ impl Source for Tun {
         Some(self.device.as_fd())
     }
 
+    fn drain(&mut self) -> bool {
+        true
+    }
+
     fn counts(&self) -> Counts {
         vec![
             ("tun_invalid_dropped", self.counts.invalid_dropped),

@@ -23,7 +23,7 @@ pub(super) const LEN: usize = 48;
 const MAGIC: &[u8; 8] = b"IPCTSTAT";
 
 /// The version that is written and read.
-const VERSION: u32 = 1;
+pub(crate) const VERSION: u32 = 1;
 
 /// What the header says.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use super::tracker::Tracker;
 use frame::Header;
-pub(crate) use frame::Refused;
+pub(crate) use frame::{Refused, VERSION};
 
 /// Bytes read at a time.
 const CHUNK: usize = 1 << 16;

@@ -10,8 +10,12 @@
 //! cursor and [`SLOTS_AT_ONCE`] slots at a time. Who asks waits, so there are never more requests than threads
 //! that ask.
 //!
+//! *The end of packets.* [`Workers::close`] sees what was received to its end and takes the sources away, so that
+//! somebody else can have them; the trackers stay, for who saves them, and time stands still.
+//!
 //! *Panics.* A worker that panics is gone, and whoever asks it is told so; the daemon sees it and ends.
 
+mod closing;
 mod complaints;
 mod load;
 mod shard;
@@ -47,7 +51,7 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 /// So old are the source's counts at most that a request sees.
 const FRESH: Duration = Duration::from_millis(100);
 
-type Request = Box<dyn FnOnce(&mut Shard) + Send>;
+type Request = Box<dyn FnOnce(&mut Round) + Send>;
 
 /// The worker does not answer any more.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -103,6 +107,7 @@ impl Workers {
                 ticked: Instant::now(),
                 counted: Instant::now(),
                 broken: false,
+                next: Next::Now,
             };
             let thread = thread::Builder::new().name(format!("worker {number}"));
             workers.push(Worker {
@@ -134,11 +139,19 @@ impl Workers {
         worker: usize,
         work: impl FnOnce(&mut Shard) -> T + Send + 'static,
     ) -> Result<T, Gone> {
+        self.ask_round(worker, |round| work(&mut round.shard))
+    }
+
+    fn ask_round<T: Send + 'static>(
+        &self,
+        worker: usize,
+        work: impl FnOnce(&mut Round) -> T + Send + 'static,
+    ) -> Result<T, Gone> {
         let worker = self.workers.get(worker).ok_or(Gone)?;
         let (answer, answered) = sync_channel(1);
-        let request: Request = Box::new(move |shard| {
+        let request: Request = Box::new(move |round| {
             // Who asked waits, or its thread is gone and nobody misses the answer.
-            let _ = answer.send(work(shard));
+            let _ = answer.send(work(round));
         });
         let requests = worker.requests.as_ref().ok_or(Gone)?;
         requests.send(request).map_err(|_| Gone)?;
@@ -223,6 +236,8 @@ struct Round {
     counted: Instant,
     /// The source has failed.
     broken: bool,
+    /// What the source said last.
+    next: Next,
 }
 
 impl Round {
@@ -237,6 +252,7 @@ impl Round {
             let answered = Instant::now();
             owed += answered - begun;
             let next = self.take();
+            self.next = next;
             let all_collected = self.shard.conntrack.advance(self.source.now());
             self.shard.tell();
             self.tick();
@@ -274,7 +290,7 @@ impl Round {
             Ok(request) => {
                 self.shard.conntrack.advance(self.source.now());
                 self.count();
-                request(&mut self.shard);
+                request(self);
                 self.shard.tell();
                 Asked::Something
             }

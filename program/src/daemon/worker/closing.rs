@@ -1,0 +1,73 @@
+//! The end of packets, before that of the workers.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use ip_conntrack::Time;
+
+use super::{Round, Workers};
+use crate::daemon::source::{Counts, Next, Source, Track};
+
+/// So long at most are packets waited for that were received and not passed on.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether there are any.
+const LOOK: Duration = Duration::from_millis(1);
+
+impl Workers {
+    /// Has the packets decided on that wait for it, and closes all sources. When it returns, what they had open
+    /// is free for others.
+    pub(crate) fn close(&self) {
+        let end = Instant::now() + LONGEST;
+        if self.any(|round| round.source.drain()) {
+            sleep(LOOK);
+            while self.any(|round| round.next != Next::Readable) && Instant::now() < end {
+                sleep(LOOK);
+            }
+        }
+        self.any(|round| {
+            round.close();
+            false
+        });
+    }
+
+    /// Asks all workers. One that is gone has nothing.
+    fn any(&self, ask: impl Fn(&mut Round) -> bool + Copy + Send + 'static) -> bool {
+        (0..self.count()).fold(false, |any, worker| {
+            self.ask_round(worker, ask).unwrap_or(false) || any
+        })
+    }
+}
+
+impl Round {
+    fn close(&mut self) {
+        self.source = Box::new(Closed {
+            time: self.source.now(),
+            counts: self.source.counts(),
+        });
+    }
+}
+
+/// What is left of a source.
+struct Closed {
+    time: Time,
+    counts: Counts,
+}
+
+impl Source for Closed {
+    fn now(&self) -> Time {
+        self.time
+    }
+
+    fn until(&self, _: Time) -> Duration {
+        Duration::MAX
+    }
+
+    fn take(&mut self, _: &mut dyn Track) -> std::io::Result<Next> {
+        Ok(Next::Readable)
+    }
+
+    fn counts(&self) -> Counts {
+        self.counts.clone()
+    }
+}
