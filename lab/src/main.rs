@@ -26,6 +26,11 @@ enum Command {
     Bench(commands::bench::Bench),
     /// List a large table of the kernel's with `ipct` and with the installed conntrack, and measure both
     Listing(commands::listing::Listing),
+    /// Report on a large table of the kernel's and on its listing, and measure both beside the dump alone
+    ReportCost(commands::report_cost::ReportCost),
+    /// Receive the kernel's table and throw it away
+    #[command(hide = true)]
+    Discard,
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
     /// Play captures into both and compare after every packet, and the tables at the end
@@ -36,7 +41,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let needs_kernel = !matches!(cli.command, Command::Bench(_) | Command::Listing(_));
+    let needs_kernel = !matches!(
+        cli.command,
+        Command::Bench(_) | Command::Listing(_) | Command::ReportCost(_) | Command::Discard
+    );
     if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
         return ExitCode::FAILURE;
@@ -44,6 +52,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Bench(bench) => commands::bench::run(&bench),
         Command::Listing(listing) => commands::listing::run(&listing),
+        Command::ReportCost(asked) => commands::report_cost::run(&asked),
+        Command::Discard => lab::report_cost::discard().map(|_| true),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

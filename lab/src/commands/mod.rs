@@ -4,4 +4,5 @@ pub(crate) mod bench;
 pub(crate) mod compare;
 pub(crate) mod listing;
 pub(crate) mod random;
+pub(crate) mod report_cost;
 pub(crate) mod script;
