@@ -309,12 +309,10 @@ impl Report {
     /// Makes the report.
     pub fn of(subject: Subject<'_>) -> Report {
         let strays = subject.strays.map(Strays::rows);
-        let (finding, culprits) = find(&subject, strays.as_ref());
+        let (who, finding, guilty) = look(&subject, strays.as_ref());
         let all = subject.table.all;
         let limit = subject.max.filter(|max| *max > 0);
         let of_limit = |entries: u64| limit.map(|max| share(entries, max));
-        let who = Who::of(&Picked::all(&subject.table.rows), subject.most);
-        let guilty = culprits.map(|flows| (flows.len(), Who::in_short(&flows, subject.most)));
         let to_drop = guilty.as_ref().map_or(&who, |(_, guilty)| guilty);
         let advice = crate::advice::advise(&subject, to_drop, strays.as_ref(), &finding);
         let lines = Lines { total: all.entries };
@@ -366,6 +364,21 @@ impl Report {
         report.summary = crate::summary::sentence(&report);
         report
     }
+}
+
+/// Who is in the table, what it looks like, and how many flows that is about, and of whom. The first and the rest
+/// take as long as each other, so each has a thread.
+fn look(subject: &Subject<'_>, strays: Option<&Rows>) -> (Who, Finding, Option<(u64, Who)>) {
+    let (rows, most) = (&subject.table.rows, subject.most);
+    std::thread::scope(|scope| {
+        let who = scope.spawn(move || Who::of(&Picked::all(rows), most));
+        let (finding, culprits) = find(subject, strays);
+        let guilty = culprits.map(|flows| (flows.len(), Who::in_short(&flows, most)));
+        let who = who
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (who, finding, guilty)
+    })
 }
 
 /// A capture shows all that it opened, and what was refused; a table only what is there.
