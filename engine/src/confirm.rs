@@ -150,6 +150,9 @@ impl Conntrack {
             Step::Keep(_) | Step::Delete | Step::Reopen => 0,
         };
         account(entry, Direction::Original, packet);
+        if let Some(reason) = self.admission.refuses(packet) {
+            return Err(reason);
+        }
         if !self.table.has_victim() && self.is_full() {
             return Err(Reason::TableFull);
         }
@@ -309,6 +312,7 @@ impl Conntrack {
         let start = self.config.flag(Knob::Timestamp).then_some(now);
         self.table.slab.set_start(slot, start);
         self.stats.confirmed += 1;
+        self.note_entered(slot);
         if self.table.slab[slot].has(Entry::EXTRA) {
             self.join_family(slot);
         }

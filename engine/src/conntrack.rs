@@ -19,6 +19,7 @@
 
 use alloc::collections::VecDeque;
 
+use crate::admission::Admission;
 use crate::config::{Config, Knob};
 use crate::confirm::Unconfirmed;
 use crate::connection::Status;
@@ -78,6 +79,7 @@ pub struct Conntrack {
     pub(crate) expect_events: VecDeque<ExpectEvent>,
     defrag: Defrag,
     pub(crate) share: Share,
+    pub(crate) admission: Admission,
 }
 
 /// What [`Conntrack::begin`] finds.
@@ -123,6 +125,7 @@ impl Conntrack {
             expect_events: VecDeque::new(),
             defrag: Defrag::default(),
             share: Share::of(limit),
+            admission: Admission::default(),
         }
     }
 
@@ -463,6 +466,7 @@ impl Conntrack {
         if self.table.slab[slot].has(Entry::EXTRA) {
             self.leave_family(slot);
         }
+        self.note_left(slot);
         self.table.remove(slot);
         self.share.spare(self.table.len());
     }

@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod admission;
 mod batch;
 mod change;
 pub mod config;
@@ -40,6 +41,7 @@ mod usual;
 mod verdict;
 mod wheel;
 
+pub use admission::Census;
 pub use batch::Arrival;
 pub use change::{Change, Family, Filter, Masked, NatRange, Refusal, StateChange, Which};
 pub use config::{Config, ConfigError, Knob};

@@ -101,6 +101,13 @@ pub(crate) enum Addresses {
 }
 
 impl Addresses {
+    pub(crate) const fn source(self) -> IpAddr {
+        match self {
+            Addresses::V4 { src, .. } => IpAddr::V4(Ipv4Addr::from_bits(src)),
+            Addresses::V6 { src, .. } => IpAddr::V6(Ipv6Addr::from_bits(src)),
+        }
+    }
+
     pub(crate) const fn exchanged(self) -> Addresses {
         match self {
             Addresses::V4 { src, dst } => Addresses::V4 { src: dst, dst: src },

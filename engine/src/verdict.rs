@@ -87,7 +87,7 @@ impl Verdict {
     /// The verdict on a packet that has no connection: what to do follows from the reason.
     pub(crate) const fn refused(reason: Reason) -> Verdict {
         let action = match reason.kind() {
-            Kind::Dropped | Kind::IpLayer | Kind::Fragment => Action::Drop,
+            Kind::Dropped | Kind::Policy | Kind::IpLayer | Kind::Fragment => Action::Drop,
             Kind::Skipped | Kind::Invalid | Kind::IcmpError | Kind::Ignored => Action::Accept,
         };
         let mut verdict = Verdict::new(action, Class::Invalid, Direction::Original);
@@ -113,6 +113,8 @@ pub enum Kind {
     Ignored,
     /// Dropped, counted as `drop`.
     Dropped,
+    /// Dropped, since whoever runs the tracker does not want it to open a connection.
+    Policy,
 }
 
 macro_rules! reasons {
@@ -262,4 +264,9 @@ reasons! {
     Clash "clash" Dropped,
     /// The hash index has no place within the bounded probe.
     ChainTooLong "chain_too_long" Dropped,
+
+    /// From where it came, no connections may be opened ([`Conntrack::set_open`](crate::Conntrack::set_open)).
+    SideClosed "side_closed" Policy,
+    /// Its source has as many entries as one may have ([`Census`](crate::Census)).
+    SourceLimit "source_limit" Policy,
 }

@@ -31,6 +31,8 @@ enum Command {
     /// Receive the kernel's table and throw it away
     #[command(hide = true)]
     Discard,
+    /// Measure what it costs to pass packets on: Linux, and `ipct run` in its place or beside it
+    Live(commands::live::Live),
     /// Play random packet sequences into both until something differs
     Random(commands::random::Random),
     /// Play captures into both and compare after every packet, and the tables at the end
@@ -43,7 +45,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let needs_kernel = !matches!(
         cli.command,
-        Command::Bench(_) | Command::Listing(_) | Command::ReportCost(_) | Command::Discard
+        Command::Bench(_)
+            | Command::Listing(_)
+            | Command::ReportCost(_)
+            | Command::Discard
+            | Command::Live(_)
     );
     if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
@@ -54,6 +60,7 @@ fn main() -> ExitCode {
         Command::Listing(listing) => commands::listing::run(&listing),
         Command::ReportCost(asked) => commands::report_cost::run(&asked),
         Command::Discard => lab::report_cost::discard().map(|_| true),
+        Command::Live(live) => commands::live::run(&live),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),
         Command::Script(scripts) => commands::script::run(&scripts),

@@ -14,8 +14,10 @@
 //! # }
 //! ```
 //!
-//! [`netlink`] talks to the kernel's connection table, and to a daemon's. [`queue`] takes packets that a rule of
-//! the kernel's holds up, and says whether they go on; [`tun`] is an interface of our own.
+//! On Linux, [`queue`] takes packets that a rule of the kernel's holds up, and says whether they go on; [`tun`] is an
+//! interface of our own; [`tap`] listens on interfaces, and [`wire`] is the way between two of them.
+//!
+//! [`netlink`] talks to the kernel's connection table, and to a daemon's.
 //!
 //! [`sys`] is what it asks of the operating system directly, and the only place of unsafe code.
 
@@ -23,11 +25,21 @@
 
 pub mod capture;
 #[cfg(target_os = "linux")]
+mod instructions;
+#[cfg(target_os = "linux")]
+mod interface;
+#[cfg(target_os = "linux")]
 pub mod netlink;
 #[cfg(target_os = "linux")]
 pub mod queue;
 pub mod sys;
 #[cfg(target_os = "linux")]
+pub mod tap;
+#[cfg(target_os = "linux")]
 pub mod tun;
+#[cfg(target_os = "linux")]
+pub mod wire;
 
 pub use capture::{Capture, CaptureError, CaptureErrorKind, Frame, Frames, MAX_BATCH, Merge, Part};
+#[cfg(target_os = "linux")]
+pub use interface::Interface;

@@ -1,5 +1,5 @@
 //! What only the operating system can do, and what Rust cannot check: memory in huge pages,
-//! programs inside the kernel, many datagrams at once.
+//! programs inside the kernel, many datagrams at once, packets in memory that is shared with it.
 //!
 //! This module is the only place in the crate where code may be `unsafe`. It stays thin: each function
 //! wraps one call so that a caller cannot misuse it, each block says why it is right, and what is
@@ -13,6 +13,14 @@ pub mod bpf;
 mod datagrams;
 #[cfg(target_os = "linux")]
 mod huge_pages;
+#[cfg(target_os = "linux")]
+mod mapping;
+#[cfg(target_os = "linux")]
+pub mod packet_ring;
+#[cfg(target_os = "linux")]
+pub(crate) mod socket;
+#[cfg(target_os = "linux")]
+pub mod xsk;
 
 #[cfg(target_os = "linux")]
 pub use datagrams::Datagrams;

@@ -41,7 +41,10 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
         Man::new(verb).render(&mut page)?;
         put(directory, &format!("{name}.1"), &page)?;
     }
-    put(directory, "ipct-queue.7", page_of(QUEUE).as_bytes())?;
+    for document in DOCUMENTS {
+        let name = format!("{}.7", document.name);
+        put(directory, &name, page_of(document).as_bytes())?;
+    }
     put(directory, "ipct.conf.5", settings::manual().as_bytes())?;
     put(directory, "ipct.conf", settings::sample().as_bytes())?;
     for shell in [Shell::Bash, Shell::Zsh, Shell::Fish] {
@@ -103,16 +106,32 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
 }
 
 /// What there is to know about live packets: for people who read the sources, and as a manual page.
-const QUEUE: &str = include_str!("../docs/queue.md");
+const DOCUMENTS: &[Document] = &[
+    Document {
+        name: "ipct-queue",
+        about: "ipct run in the path of live packets: rules for iptables and nftables",
+        text: include_str!("../docs/queue.md"),
+    },
+    Document {
+        name: "ipct-wire",
+        about: "ipct run beside and between interfaces",
+        text: include_str!("../docs/wire.md"),
+    },
+];
+
+struct Document {
+    name: &'static str,
+    about: &'static str,
+    text: &'static str,
+}
 
 /// A manual page from headings, paragraphs, tables and examples.
-fn page_of(text: &str) -> String {
+fn page_of(document: &Document) -> String {
+    let Document { name, about, text } = document;
     let mut page = Roff::new();
-    page.control("TH", ["ipct-queue", "7"]);
+    page.control("TH", [*name, "7"]);
     page.control("SH", ["NAME"]);
-    page.text([clap_mangen::roff::roman(
-        "ipct-queue - ipct run in the path of live packets: rules for iptables and nftables",
-    )]);
+    page.text([clap_mangen::roff::roman(format!("{name} - {about}"))]);
     for block in blocks(text) {
         let heading = block.trim_start_matches('#');
         if heading.len() < block.len() {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
 
-use super::settings::{Device, Mask, Number, Overrides, Queues, Speed};
+use super::settings::{Device, Interfaces, Mask, Number, Overrides, Pair, Queues, Speed};
 use crate::cli::{Setting, setting};
 
 #[derive(Debug, Args)]
@@ -58,6 +58,18 @@ pub(crate) struct Run {
     #[arg(long = "loop", requires = "replay")]
     repeat: bool,
 
+    /// Listen on these interfaces; see `[tap]` in ipct.conf(5)
+    #[arg(long, value_name = "IF[,IF]", group = "source")]
+    tap: Option<Interfaces>,
+
+    /// Be the way between two interfaces: whole frames pass through the tracker
+    #[arg(long, value_name = "IF,IF", group = "source")]
+    bridge: Option<Pair>,
+
+    /// What may pass: a key of `[bridge]` in ipct.conf(5), as in open=first or invalid=drop; may be repeated
+    #[arg(long, value_name = "KEY=VALUE", value_parser = policy)]
+    policy: Vec<(String, String)>,
+
     /// Threads that track, each with its part of the table
     #[arg(long, value_name = "N", value_parser = workers)]
     workers: Option<Number<1, 256>>,
@@ -83,6 +95,11 @@ fn workers(text: &str) -> Result<Number<1, 256>, String> {
     text.parse().unwrap_or(0_i64).try_into()
 }
 
+fn policy(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("accepts KEY=VALUE")?;
+    Ok((key.to_owned(), value.to_owned()))
+}
+
 impl Run {
     pub(crate) fn overrides(&self) -> Overrides {
         Overrides {
@@ -96,6 +113,9 @@ impl Run {
             mark_mask: self.mark_mask,
             connmark_mask: self.connmark_mask,
             fail_open: self.fail_open,
+            tap: self.tap.clone(),
+            bridge: self.bridge.clone(),
+            policy: self.policy.clone(),
             control: self.control.clone(),
             state: self.state.clone(),
             proc: self.proc.clone(),

@@ -160,6 +160,10 @@ impl<'a> Daemon<'a> {
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break false,
             }
+            if self.tracker.workers.has_failed() {
+                error!("no more packets come: it ends");
+                break false;
+            }
             if self.tracker.workers.is_broken() {
                 error!("a worker has ended by itself");
                 break false;

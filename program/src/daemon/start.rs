@@ -1,5 +1,6 @@
 //! The tracker at its start: the knobs, the saved table, the packets' source, the workers.
 
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -11,7 +12,7 @@ use tracing::{error, info, warn};
 use super::settings::{Queues, Settings};
 use super::source::marking::Marking;
 use super::source::queue::{Exchange, Queue, Wanted};
-use super::source::{Clock, Nothing, Pace, Replay, Source, Tun};
+use super::source::{Bridge, Clock, Nothing, Pace, Policy, Replay, Source, Sources, Tap, Tun};
 use super::state::{self, Restored};
 use super::tracker::Tracker;
 use super::worker::{Shard, Voice, Workers};
@@ -35,8 +36,9 @@ pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     let limit = Limit::new(max, count);
     let (seed, clock) = (random_seed(), Clock::start());
     let dispatch = Dispatch::new(seed, count);
+    let key = [(seed >> 64) as u64, seed as u64];
     let voice = Arc::new(Voice::new());
-    let sources = sources(settings, clock, &dispatch)?;
+    let sources = sources(settings, clock, &dispatch, key)?;
     let mut shards: Vec<_> = sources
         .into_iter()
         .map(|source| {
@@ -48,29 +50,67 @@ pub(super) fn tracker(settings: &Settings) -> Result<Tracker, String> {
     if let Some(path) = &settings.state.path {
         take_back(path, &dispatch, &mut shards)?;
     }
+    let per_source = settings.bridge.per_source.get();
+    if settings.run.bridge.0.is_some() && per_source > 0 {
+        let sources = Arc::new(Sources::new(u32::try_from(per_source).unwrap_or(u32::MAX)));
+        for (shard, _) in &mut shards {
+            shard.conntrack.set_census(sources.clone());
+        }
+    }
     let workers = Workers::start(dispatch, shards);
     let workers = workers.map_err(|error| format!("workers cannot be started: {error}"))?;
     Ok(Tracker::new(workers, limit))
 }
 
-type Sources = Vec<Box<dyn Source>>;
+type AnySource = Box<dyn Source>;
 
-/// A source for each worker.
-fn sources(settings: &Settings, clock: Clock, dispatch: &Dispatch) -> Result<Sources, String> {
+fn boxed<S: Source + 'static>(sources: Vec<S>) -> Vec<AnySource> {
+    let boxed = |source| Box::new(source) as AnySource;
+    sources.into_iter().map(boxed).collect()
+}
+
+/// A source for each worker. `key` is that of the dispatch.
+fn sources(
+    settings: &Settings,
+    clock: Clock,
+    dispatch: &Dispatch,
+    key: [u64; 2],
+) -> Result<Vec<AnySource>, String> {
     let run = &settings.run;
     if let Some(numbers) = run.queue {
-        return queues(settings, numbers, clock, dispatch);
+        return queues(settings, numbers, clock, dispatch).map(boxed);
     }
     if let Some(name) = &run.tun {
-        let device = tun::Device::open(&name.0).map_err(|error| error.to_string())?;
+        let device = tun::Device::open(&name.0).map_err(said)?;
         info!("tracks what is routed into the TUN device {}", name.0);
-        return Ok(vec![Box::new(Tun::new(device, clock, run.drop_invalid))]);
+        return Ok(boxed(vec![Tun::new(device, clock, run.drop_invalid)]));
     }
-    let Some(path) = &run.replay else {
-        warn!("no packets come from anywhere: entries are made by hand only");
-        let nothing = |_| -> Box<dyn Source> { Box::new(Nothing(clock)) };
-        return Ok((0..dispatch.shards()).map(nothing).collect());
-    };
+    if let Some(names) = &run.bridge.0 {
+        let bridges = Bridge::several(names, Policy::of(settings), clock, dispatch);
+        return bridges.map(boxed).map_err(said);
+    }
+    if !run.tap.is_none() {
+        return Tap::several(settings, clock, key, dispatch.shards()).map(boxed);
+    }
+    if let Some(path) = &run.replay {
+        return replays(path, settings, clock, dispatch).map(boxed);
+    }
+    warn!("no packets come from anywhere: entries are made by hand only");
+    let nothing = |_| Nothing(clock);
+    Ok(boxed((0..dispatch.shards()).map(nothing).collect()))
+}
+
+fn said(error: io::Error) -> String {
+    error.to_string()
+}
+
+fn replays(
+    path: &Path,
+    settings: &Settings,
+    clock: Clock,
+    dispatch: &Dispatch,
+) -> Result<Vec<Replay>, String> {
+    let run = &settings.run;
     let reads_twice = run.repeat || dispatch.shards() > 1;
     if reads_twice && !path.is_file() {
         return Err(format!(
@@ -82,10 +122,7 @@ fn sources(settings: &Settings, clock: Clock, dispatch: &Dispatch) -> Result<Sou
         speed: run.speed,
         repeat: run.repeat,
     };
-    let replay = |shard| -> Result<Box<dyn Source>, String> {
-        let replay = Replay::open(path, pace, clock, dispatch.clone(), shard);
-        Ok(Box::new(replay.map_err(|error| error.to_string())?))
-    };
+    let replay = |shard| Replay::open(path, pace, clock, dispatch.clone(), shard).map_err(said);
     (0..dispatch.shards()).map(replay).collect()
 }
 
@@ -94,7 +131,7 @@ fn queues(
     numbers: Queues,
     clock: Clock,
     dispatch: &Dispatch,
-) -> Result<Sources, String> {
+) -> Result<Vec<Queue>, String> {
     let set = &settings.queue;
     let options = queue::Options {
         copy: u32::try_from(set.copy.get()).unwrap_or(queue::MAX_COPY),
@@ -107,7 +144,6 @@ fn queues(
         drop_invalid: settings.run.drop_invalid,
         fail_open: set.fail_open,
     };
-    let said = |error: std::io::Error| error.to_string();
     let queues = numbers
         .numbers()
         .map(|number| queue::Queue::open(number, &options));
@@ -123,14 +159,13 @@ fn queues(
             "are dropped"
         }
     );
-    let source = |(shard, queue)| -> Result<Box<dyn Source>, String> {
-        let queue = Queue::new(queue, clock, dispatch.clone(), shard, &wanted, &exchange);
-        Ok(Box::new(queue.map_err(said)?))
+    let source = |(shard, queue)| {
+        Queue::new(queue, clock, dispatch.clone(), shard, &wanted, &exchange).map_err(said)
     };
     queues.into_iter().enumerate().map(source).collect()
 }
 
-type Shards = [(Shard, Box<dyn Source>)];
+type Shards = [(Shard, AnySource)];
 
 /// Takes the saved table back.
 fn take_back(path: &Path, dispatch: &Dispatch, shards: &mut Shards) -> Result<(), String> {

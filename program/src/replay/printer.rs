@@ -143,7 +143,7 @@ impl<'a> Printer<'a> {
 fn class_name(verdict: &Verdict) -> &'static str {
     match verdict.reason.map(Reason::kind) {
         Some(Kind::Skipped) => "SKIPPED",
-        Some(Kind::IpLayer | Kind::Dropped) => "DROPPED",
+        Some(Kind::IpLayer | Kind::Dropped | Kind::Policy) => "DROPPED",
         Some(Kind::Fragment) => "FRAGMENT-HELD",
         _ if verdict.action == Action::Hold => "FRAGMENT-HELD",
         _ => verdict.class.name(),

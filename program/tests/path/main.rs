@@ -8,9 +8,16 @@
 mod daemon;
 mod documents;
 mod flood;
+#[path = "../wire/frames.rs"]
+mod frames;
+mod harm;
 mod killed;
 mod lives;
+#[path = "../wire/mangled.rs"]
+mod mangled;
 mod overload;
+#[path = "../conntrack/raw.rs"]
+mod raw;
 mod road;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]

@@ -27,16 +27,46 @@ pub(super) struct Feeder {
 }
 
 impl Feeder {
+    /// Frames that are received from the interface that it is fed to.
     pub(super) fn new(family: Family, kinds: &[Kind], pick: Pick) -> io::Result<Feeder> {
+        Feeder::made(family, kinds, pick, Vec::new(), &verdict(PASS))
+    }
+
+    /// Frames that are sent by an interface, so that its peer receives them as from a wire, when their turn has
+    /// come. Others are thrown away at once.
+    pub(super) fn sending(
+        family: Family,
+        kinds: &[Kind],
+        pick: Pick,
+        interface: u32,
+        pace: &Pace,
+    ) -> io::Result<Feeder> {
+        let send = [
+            constant(SET, 1, interface as i32),
+            constant(SET, 2, 0),
+            call(REDIRECT),
+            constant(EXIT, 0, 0),
+        ];
+        Feeder::made(family, kinds, pick, pace.program(), &send)
+    }
+
+    fn made(
+        family: Family,
+        kinds: &[Kind],
+        pick: Pick,
+        begin: Vec<Instruction>,
+        end: &[Instruction],
+    ) -> io::Result<Feeder> {
         let next = Array::new(1)?;
         let len = frame(family, Kind::Syn, 0).len();
         let mut code = take(len);
+        code.extend(begin);
         match pick {
             Pick::Random(flows) => code.extend(random(flows, kinds.len())),
             Pick::Next => code.extend(following(&next)),
         }
         for (index, kind) in kinds.iter().enumerate() {
-            let written = write(family, *kind);
+            let written = write(family, *kind, end);
             code.push(unless(KIND, index as i32, written.len()));
             code.extend(written);
         }
@@ -60,6 +90,97 @@ impl Feeder {
     }
 }
 
+/// Lets frames go only while few are under way, and not more than were asked for.
+pub(super) struct Pace {
+    /// How many were sent, how many were not since it was not their turn, and how many may be sent.
+    state: Array,
+    /// How many the far side has got.
+    counted: Array,
+    /// How many may be under way.
+    window: u32,
+}
+
+const SENT: u32 = 0;
+const SKIPPED: u32 = 1;
+const MOST: u32 = 2;
+
+impl Pace {
+    pub(super) fn new(window: u32) -> io::Result<Pace> {
+        Ok(Pace {
+            state: Array::new(3)?,
+            counted: Array::new(1)?,
+            window,
+        })
+    }
+
+    /// Lets so many more go.
+    pub(super) fn allow(&self, frames: u64) -> io::Result<()> {
+        self.state.set(MOST, self.sent()? + frames)
+    }
+
+    pub(super) fn sent(&self) -> io::Result<u64> {
+        self.state.get(SENT)
+    }
+
+    pub(super) fn skipped(&self) -> io::Result<u64> {
+        self.state.get(SKIPPED)
+    }
+
+    pub(super) fn counted(&self) -> io::Result<u64> {
+        self.counted.get(0)
+    }
+
+    /// Puts a program on an interface that drops all it gets, and counts.
+    pub(super) fn sink(&self, interface: u32) -> io::Result<Attached> {
+        let mut code = look_up(&self.counted, 0);
+        code.extend(raise());
+        code.extend(verdict(DROP));
+        Program::xdp(&code)?.attach(interface)
+    }
+
+    fn program(&self) -> Vec<Instruction> {
+        let mut skip = look_up(&self.state, SKIPPED);
+        skip.extend(raise());
+        skip.extend(verdict(DROP));
+        let mut code = look_up(&self.counted, 0);
+        code.push(instruction(LOAD_64, FLOW, 0, 0, 0));
+        code.extend(look_up(&self.state, MOST));
+        code.push(instruction(LOAD_64, KIND, 0, 0, 0));
+        code.extend(look_up(&self.state, SENT));
+        code.extend([
+            instruction(LOAD_64, 1, 0, 0, 0),
+            // As many were sent as may be, or as may be under way: over the next ones, to what is skipped.
+            instruction(IF_AT_MOST, KIND, 1, 6, 0),
+            register(SET, 2, 1),
+            register(SUBTRACT, 2, FLOW),
+            instruction(IF_ABOVE, 2, 0, 3, self.window as i32),
+            constant(SET, 1, 1),
+            instruction(ADD_TO_MEMORY, 0, 1, 0, 0),
+            instruction(JUMP, 0, 0, skip.len(), 0),
+        ]);
+        code.extend(skip);
+        code
+    }
+}
+
+/// The address of a number in an array, in register 0.
+fn look_up(array: &Array, index: u32) -> Vec<Instruction> {
+    let mut code = vec![
+        register(SET, 2, STACK),
+        constant(ADD, 2, -4),
+        instruction(PUT_32, 2, 0, 0, index as i32),
+    ];
+    code.extend(array.reference(1));
+    code.extend([call(LOOK_UP), unless(0, 0, 2)]);
+    code.extend(verdict(ABORTED));
+    code
+}
+
+/// One more in the number at the address in register 0.
+fn raise() -> [Instruction; 2] {
+    [constant(SET, 1, 1), instruction(ADD_TO_MEMORY, 0, 1, 0, 0)]
+}
+
 /// Puts a program on an interface that drops all it gets.
 pub(super) fn sink(interface: u32) -> io::Result<Attached> {
     Program::xdp(&verdict(DROP))?.attach(interface)
@@ -78,6 +199,7 @@ const STACK: u8 = 10;
 // Operations on 64 bits; with a register instead of a constant, `| REGISTER`.
 const REGISTER: u8 = 0x08;
 const ADD: u8 = 0x07;
+const SUBTRACT: u8 = 0x17;
 const MULTIPLY: u8 = 0x27;
 const OR: u8 = 0x47;
 const AND: u8 = 0x57;
@@ -94,14 +216,19 @@ const PUT_32: u8 = 0x62;
 const STORE_16: u8 = 0x6b;
 const STORE_32: u8 = 0x63;
 const STORE_64: u8 = 0x7b;
+const ADD_TO_MEMORY: u8 = 0xdb;
 // Jumps.
 const IF_NOT_EQUAL: u8 = 0x55;
 const IF_AT_MOST: u8 = 0xbd;
+/// Signed: the far side may have got what nobody here has sent.
+const IF_ABOVE: u8 = 0x65;
+const JUMP: u8 = 0x05;
 const CALL: u8 = 0x85;
 const EXIT: u8 = 0x95;
 // What can be called.
 const LOOK_UP: i32 = 1;
 const RANDOM: i32 = 7;
+const REDIRECT: i32 = 23;
 
 const fn instruction(code: u8, to: u8, from: u8, offset: usize, value: i32) -> Instruction {
     Instruction {
@@ -166,14 +293,7 @@ fn random(flows: u32, kinds: usize) -> [Instruction; 8] {
 
 /// The number in the array, which is raised by one.
 fn following(next: &Array) -> Vec<Instruction> {
-    let mut code = vec![
-        register(SET, 2, STACK),
-        constant(ADD, 2, -4),
-        instruction(PUT_32, 2, 0, 0, 0),
-    ];
-    code.extend(next.reference(1));
-    code.extend([call(LOOK_UP), unless(0, 0, 2)]);
-    code.extend(verdict(ABORTED));
+    let mut code = look_up(next, 0);
     code.extend([
         instruction(LOAD_64, FLOW, 0, 0, 0),
         register(SET, 1, FLOW),
@@ -184,8 +304,8 @@ fn following(next: &Array) -> Vec<Instruction> {
     code
 }
 
-/// The whole frame, and the verdict that it was received.
-fn write(family: Family, kind: Kind) -> Vec<Instruction> {
+/// The whole frame, and what becomes of it.
+fn write(family: Family, kind: Kind, end: &[Instruction]) -> Vec<Instruction> {
     let template = frame(family, kind, 0);
     let places = Places::of(family, kind);
     let mut code = constants(&template);
@@ -237,7 +357,7 @@ fn write(family: Family, kind: Kind) -> Vec<Instruction> {
         code.extend([unless(4, 0, 1), constant(SET, 4, 0xffff)]);
     }
     code.push(instruction(STORE_16, DATA, 4, places.sum, 0));
-    code.extend(verdict(PASS));
+    code.extend_from_slice(end);
     code
 }
 

@@ -29,7 +29,7 @@ pub(super) enum Task {
 }
 
 impl Task {
-    const fn rules(self) -> &'static str {
+    pub(super) const fn rules(self) -> &'static str {
         match self {
             Task::Forward => {
                 "table inet bench { chain forward { type filter hook forward priority 0; policy accept;
@@ -73,7 +73,7 @@ pub(super) struct Run {
 const IN: u32 = 11;
 const SINK: u32 = 14;
 
-const INTERFACES: &str = "
+pub(super) const INTERFACES: &str = "
 link set lo up
 link add in index 11 address 02:00:00:00:00:01 type veth peer name source index 12 address 02:00:00:00:00:02
 link add out index 13 address 02:00:00:00:00:03 type veth peer name sink index 14 address 02:00:00:00:00:04
@@ -91,7 +91,7 @@ route add default via 192.0.2.1 dev out onlink
 route add ::/0 via fe80::1 dev out onlink
 ";
 
-const SETTINGS: &[(&str, &str)] = &[
+pub(super) const SETTINGS: &[(&str, &str)] = &[
     ("net/ipv4/ip_forward", "1"),
     ("net/ipv6/conf/all/forwarding", "1"),
     ("net/ipv4/conf/all/rp_filter", "0"),
@@ -154,7 +154,7 @@ impl Router {
     }
 }
 
-fn cpu_time() -> Result<Duration, String> {
+pub(super) fn cpu_time() -> Result<Duration, String> {
     clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID)
         .map(Duration::from)
         .map_err(|error| format!("the CPU's time: {error}"))

@@ -9,6 +9,7 @@
 //! there is one, nothing of the file takes effect.
 
 mod describe;
+mod network;
 mod read;
 mod values;
 
@@ -17,6 +18,7 @@ use std::path::PathBuf;
 use toml::de::DeValue;
 
 pub(crate) use describe::{manual, sample};
+pub(crate) use network::{Fate, Interfaces, Open, Pair};
 pub(crate) use read::{Complaint, Overrides, read};
 pub(crate) use values::{Device, Group, Level, Mask, Mode, Number, Queues, Speed, Target, User};
 
@@ -126,6 +128,10 @@ settings! {
         queue: Option<Queues> = "\"\"", Restart;
         /// A TUN device: what is routed into it is tracked and comes out of it again. None if empty.
         tun: Option<Device> = "\"\"", Restart;
+        /// Interfaces that are listened on, as in "eth0,eth1"; none if empty.
+        tap: Interfaces = "\"\"", Restart;
+        /// Two interfaces between which packets pass through the tracker, as in "eth0,eth1"; none if empty.
+        bridge: Pair = "\"\"", Restart;
         /// Whether packets that are INVALID are dropped. If not, they pass, and rules may match on their mark.
         drop_invalid: bool = "false", Restart;
     }
@@ -145,6 +151,29 @@ settings! {
         copy: Number<64, 65_535> = "512", Restart;
         /// Bytes of each queue's socket buffer.
         buffer: Number<65_536, 1_073_741_824> = "8388608", Restart;
+    }
+    /// Listening on interfaces.
+    tap Tap {
+        /// Bytes taken of each packet. Headers have to fit; a checksum is verified only of packets that fit
+        /// whole.
+        snap: Number<128, 65_535> = "2048", Restart;
+        /// Megabytes of memory, for each worker, in which packets wait for it.
+        ring: Number<1, 4096> = "64", Restart;
+        /// Whether the interfaces receive packets for others, too.
+        promiscuous: bool = "true", Restart;
+    }
+    /// What may pass between two interfaces.
+    bridge Bridge {
+        /// From where connections may be opened: "both" sides, the "first" interface's, the "second"'s, or
+        /// "neither".
+        open: Open = "\"both\"", Restart;
+        /// Packets that belong to no connection and open none (INVALID): "pass" or "drop", as they are in any case
+        /// with run.drop_invalid.
+        invalid: Fate = "\"pass\"", Restart;
+        /// Packets that would open a connection and find the table full: "drop", or "pass" untracked.
+        full: Fate = "\"drop\"", Restart;
+        /// The most entries that one source address may have; 0 is no limit.
+        per_source: Number<0, 4_294_967_295> = "0", Restart;
     }
     /// The socket over which the daemon is asked.
     control Control {

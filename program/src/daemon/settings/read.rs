@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use ip_conntrack::Config;
 use toml::de::{DeTable, DeValue};
 
+use super::network::{Interfaces, Pair};
 use super::values::{Device, Mask, Number, Queues, Speed};
 use super::{KEYS, SECTIONS, Settings};
 use crate::cli::Setting;
@@ -29,6 +30,10 @@ pub(crate) struct Overrides {
     pub(crate) mark_mask: Option<Mask>,
     pub(crate) connmark_mask: Option<Mask>,
     pub(crate) fail_open: bool,
+    pub(crate) tap: Option<Interfaces>,
+    pub(crate) bridge: Option<Pair>,
+    /// Keys of section `[bridge]` and their values.
+    pub(crate) policy: Vec<(String, String)>,
     pub(crate) control: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) proc: Option<PathBuf>,
@@ -36,6 +41,14 @@ pub(crate) struct Overrides {
 }
 
 impl Overrides {
+    fn names_a_source(&self) -> bool {
+        self.replay.is_some()
+            || self.queue.is_some()
+            || self.tun.is_some()
+            || self.tap.is_some()
+            || self.bridge.is_some()
+    }
+
     fn lay_over(&self, settings: &mut Settings) {
         fn put<T: Clone>(place: &mut T, value: Option<&T>) {
             if let Some(value) = value {
@@ -43,9 +56,11 @@ impl Overrides {
             }
         }
         // The command line names one source, whatever the file says.
-        if self.replay.is_some() || self.queue.is_some() || self.tun.is_some() {
+        if self.names_a_source() {
             let run = &mut settings.run;
             (run.replay, run.queue, run.tun) = (None, self.queue, self.tun.clone());
+            run.tap = self.tap.clone().unwrap_or_default();
+            run.bridge = self.bridge.clone().unwrap_or_default();
         }
         put(&mut settings.run.workers, self.workers.as_ref());
         put(&mut settings.run.speed, self.speed.as_ref());
@@ -110,6 +125,7 @@ pub(crate) fn read(path: Option<&Path>, overrides: &Overrides) -> Result<Setting
     }
     reading.take_file(&mut settings);
     overrides.lay_over(&mut settings);
+    reading.take_policy(&mut settings, &overrides.policy);
     if reading.complaints.is_empty() {
         reading.check_knobs(&mut settings);
         reading.check_sources(&settings);
@@ -245,6 +261,35 @@ impl Reading {
         }
     }
 
+    /// The policy on the command line: keys and values of `[bridge]`, without the quotes.
+    fn take_policy(&mut self, settings: &mut Settings, policy: &[(String, String)]) {
+        for (key, text) in policy {
+            let value = match text.parse::<i64>() {
+                Ok(_) => format!("value = {text}"),
+                Err(_) => format!("value = {text:?}"),
+            };
+            let table = DeTable::parse(&value).ok();
+            let value = table
+                .as_ref()
+                .and_then(|table| table.get_ref().get("value"));
+            let put = value.and_then(|value| settings.put("bridge", key, value.get_ref()));
+            let why = match put {
+                Some(Ok(())) => continue,
+                Some(Err(why)) => why,
+                None => {
+                    let keys = KEYS.iter().filter(|key| key.section == "bridge");
+                    let keys: Vec<_> = keys.map(|key| key.name).collect();
+                    format!("there is no such key; there are {}", keys.join(", "))
+                }
+            };
+            self.complaints.push(Complaint {
+                file: "--policy".to_owned(),
+                line: 0,
+                text: format!("{key}={text}: {why}"),
+            });
+        }
+    }
+
     /// Knobs that bound each other can only be checked together.
     fn check_knobs(&mut self, settings: &mut Settings) {
         let mut config = crate::cli::default_config();
@@ -261,6 +306,8 @@ impl Reading {
             ("replay", run.replay.is_some()),
             ("queue", run.queue.is_some()),
             ("tun", run.tun.is_some()),
+            ("tap", !run.tap.is_none()),
+            ("bridge", run.bridge.0.is_some()),
         ];
         let named: Vec<_> = named
             .iter()

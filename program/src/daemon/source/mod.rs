@@ -9,10 +9,13 @@
 //! there is nothing to take, it sleeps until the source's file descriptor can be read, until the time
 //! that the source names, or until it has something else to do.
 
+mod bridge;
+mod census;
 mod clock;
 pub(crate) mod marking;
 pub(crate) mod queue;
 mod replay;
+mod tap;
 mod tun;
 
 use std::io;
@@ -21,17 +24,41 @@ use std::time::Duration;
 
 use ip_conntrack::{Arrival, Handle, Time, Verdict};
 
+pub(crate) use bridge::{Bridge, Policy};
+pub(crate) use census::Sources;
 pub(crate) use clock::Clock;
 pub(crate) use replay::{Pace, Replay};
+pub(crate) use tap::Tap;
 pub(crate) use tun::Tun;
 
 /// Packets that go to the tracker together, at most.
 pub(crate) const BATCH: usize = 32;
 
+/// Packets that go to the tracker together.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Batch<'a> {
+    pub(crate) arrivals: &'a [Arrival<'a>],
+    /// Whether they may open connections.
+    pub(crate) may_open: bool,
+    /// Whether their checksums are known to be right, or will be made right when they are sent: then they are
+    /// not verified.
+    pub(crate) is_checked: bool,
+}
+
+impl<'a> Batch<'a> {
+    pub(crate) const fn of(arrivals: &'a [Arrival<'a>]) -> Batch<'a> {
+        Batch {
+            arrivals,
+            may_open: true,
+            is_checked: false,
+        }
+    }
+}
+
 /// What a source has its packets tracked by.
 pub(crate) trait Track {
     /// Tracks a batch: the verdict on each packet goes to the same place.
-    fn batch(&mut self, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]);
+    fn batch(&mut self, batch: &Batch<'_>, verdicts: &mut [Verdict]);
 
     /// The mark of a connection, while it lives.
     fn mark(&self, connection: Handle) -> Option<u32>;
@@ -52,7 +79,7 @@ pub(crate) trait Source: Send {
     ///
     /// # Errors
     ///
-    /// No more will come from here. The text says what is broken, and where.
+    /// No more will come from here, and the daemon ends. The text says what is broken, and where.
     fn take(&mut self, track: &mut dyn Track) -> io::Result<Next>;
 
     /// What becomes readable when there are packets.
@@ -60,7 +87,8 @@ pub(crate) trait Source: Send {
         None
     }
 
-    /// What it counted itself: packets that were lost, above all. It is asked about once a second.
+    /// What it counted itself: packets that were lost, above all. It is asked once a second, and before requests are
+    /// answered.
     fn counts(&self) -> Counts {
         Counts::new()
     }

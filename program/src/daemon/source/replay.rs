@@ -15,7 +15,7 @@ use ip_conntrack::{Arrival, Dispatch, LinkType, Time, Verdict};
 use ip_conntrack_link::{Capture, Frame};
 use tracing::{info, warn};
 
-use super::{BATCH, Clock, Next, Source, Track};
+use super::{BATCH, Batch, Clock, Next, Source, Track};
 use crate::daemon::settings::Speed;
 
 /// Between the last packet and the first one of the next round.
@@ -261,7 +261,7 @@ impl Source for Replay {
                 let latest = self.clock.now().max(last.time);
                 self.clock = Clock::set(latest, 0.0);
             }
-            track.batch(&due, verdicts);
+            track.batch(&Batch::of(&due), verdicts);
         }
         let next = waiting
             .get(due.len())

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ip_conntrack::{Action, Arrival, Class, LinkType, Time, Verdict};
 use ip_conntrack_link::tun::Device;
 
-use super::{BATCH, Clock, Counts, Next, Source, Track};
+use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 
 /// A TUN device, for the one worker.
 pub(crate) struct Tun {
@@ -95,7 +95,7 @@ impl Source for Tun {
                 time,
             })
             .collect();
-        track.batch(&arrivals, verdicts);
+        track.batch(&Batch::of(&arrivals), verdicts);
         for ((place, len), verdict) in (0..).zip(&lens).zip(verdicts.iter()) {
             let from = place * LONGEST;
             if self.goes_on(verdict) {

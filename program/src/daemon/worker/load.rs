@@ -13,7 +13,7 @@ pub(crate) struct Load {
     pub(crate) batches: u64,
     /// When the last one came.
     pub(crate) last: Option<Time>,
-    /// What the source counted, not more than a second ago.
+    /// What the source counted, when it was looked at last.
     pub(crate) source: Counts,
 }
 

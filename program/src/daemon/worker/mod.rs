@@ -44,6 +44,9 @@ pub(crate) const EXPECTATIONS_AT_ONCE: u32 = 256;
 /// So often at least does a worker say that it is alive.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 
+/// So old are the source's counts at most that a request sees.
+const FRESH: Duration = Duration::from_millis(100);
+
 type Request = Box<dyn FnOnce(&mut Shard) + Send>;
 
 /// The worker does not answer any more.
@@ -69,6 +72,8 @@ struct Shared {
     sleeps: AtomicBool,
     /// Rounds gone.
     rounds: AtomicU64,
+    /// No more packets come: the source has failed.
+    failed: AtomicBool,
 }
 
 impl Workers {
@@ -88,6 +93,7 @@ impl Workers {
                 bell: Bell::new()?,
                 sleeps: AtomicBool::new(false),
                 rounds: AtomicU64::new(0),
+                failed: AtomicBool::new(false),
             });
             let round = Round {
                 shard,
@@ -95,6 +101,7 @@ impl Workers {
                 requests,
                 shared: Arc::clone(&shared),
                 ticked: Instant::now(),
+                counted: Instant::now(),
                 broken: false,
             };
             let thread = thread::Builder::new().name(format!("worker {number}"));
@@ -162,6 +169,13 @@ impl Workers {
         self.workers.iter().map(rounds).collect()
     }
 
+    /// Whether the source of one of them has failed. It answers all the same.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.workers
+            .iter()
+            .any(|worker| worker.shared.failed.load(Relaxed))
+    }
+
     /// Whether one of them has ended.
     pub(crate) fn is_broken(&self) -> bool {
         let has_ended =
@@ -205,6 +219,8 @@ struct Round {
     shared: Arc<Shared>,
     /// When what is done once a second was done last.
     ticked: Instant,
+    /// When the source's counts were looked at last.
+    counted: Instant,
     /// The source has failed.
     broken: bool,
 }
@@ -239,7 +255,16 @@ impl Round {
     fn tick(&mut self) {
         if self.ticked.elapsed() >= LONGEST_SLEEP {
             self.ticked = Instant::now();
-            self.shard.tick(self.source.counts());
+            self.count();
+            self.shard.tick();
+        }
+    }
+
+    /// Looks at the source's counts, if they are old.
+    fn count(&mut self) {
+        if self.counted.elapsed() >= FRESH {
+            self.counted = Instant::now();
+            self.shard.load.source = self.source.counts();
         }
     }
 
@@ -248,6 +273,7 @@ impl Round {
         match self.requests.try_recv() {
             Ok(request) => {
                 self.shard.conntrack.advance(self.source.now());
+                self.count();
                 request(&mut self.shard);
                 self.shard.tell();
                 Asked::Something
@@ -263,8 +289,9 @@ impl Round {
         }
         let taken = self.source.take(&mut self.shard);
         taken.unwrap_or_else(|error| {
-            error!("{error}; no more packets come from there");
+            error!("{error}");
             self.broken = true;
+            self.shared.failed.store(true, Relaxed);
             Next::Readable
         })
     }

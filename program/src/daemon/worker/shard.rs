@@ -7,12 +7,12 @@ use ip_conntrack::format::netlink::own::Groups;
 use ip_conntrack::format::netlink::{
     Origin, group_of, put_event, put_expectation_end, put_expectation_new,
 };
-use ip_conntrack::{Arrival, Conntrack, Expectation, Handle, Verdict, Zone};
+use ip_conntrack::{Conntrack, Expectation, Handle, Knob, Verdict, Zone};
 
 use super::complaints::{Complaints, Voice};
 use super::load::Load;
 use crate::daemon::events::Mailbox;
-use crate::daemon::source::{Counts, Track};
+use crate::daemon::source::{Batch, Track};
 
 /// Events that the tracker keeps until they are told: one step makes no more.
 const EVENTS_AT_ONCE: usize = 1 << 14;
@@ -38,6 +38,21 @@ impl Shard {
             message: Vec::new(),
             load: Load::default(),
             complaints: Complaints::new(voice),
+        }
+    }
+
+    /// Tracks packets as their batch asks for it.
+    fn track(&mut self, batch: &Batch<'_>, verdicts: &mut [Verdict]) {
+        let conntrack = &mut self.conntrack;
+        conntrack.set_open(batch.may_open);
+        let leaves_out = batch.is_checked && conntrack.config().get(Knob::Checksum) != 0;
+        // A flag takes 0 and 1.
+        if leaves_out {
+            let _ = conntrack.set(Knob::Checksum, 0);
+        }
+        conntrack.track_batch(Zone::default(), batch.arrivals, verdicts);
+        if leaves_out {
+            let _ = conntrack.set(Knob::Checksum, 1);
         }
     }
 
@@ -108,21 +123,19 @@ impl Shard {
         all_there
     }
 
-    /// Does what is to be done once a second. `counts` are the source's.
-    pub(super) fn tick(&mut self, counts: Counts) {
-        self.load.source = counts;
+    /// Does what is to be done once a second.
+    pub(super) fn tick(&mut self) {
         self.complaints.tick();
     }
 }
 
 impl Track for Shard {
-    fn batch(&mut self, arrivals: &[Arrival<'_>], verdicts: &mut [Verdict]) {
-        self.conntrack
-            .track_batch(Zone::default(), arrivals, verdicts);
-        self.load.add(arrivals.len(), self.conntrack.now());
-        let entries = self.conntrack.len();
+    fn batch(&mut self, batch: &Batch<'_>, verdicts: &mut [Verdict]) {
+        self.track(batch, verdicts);
+        self.load.add(batch.arrivals.len(), self.conntrack.now());
+        let (config, entries) = (self.conntrack.config(), self.conntrack.len());
         self.complaints
-            .note(self.conntrack.config(), entries, arrivals, verdicts);
+            .note(config, entries, batch.arrivals, verdicts);
     }
 
     fn mark(&self, connection: Handle) -> Option<u32> {

@@ -30,7 +30,7 @@ use ip_conntrack::{
 use ip_conntrack_link::queue::{self, Checksum, Decided, Received};
 
 use super::marking::Marking;
-use super::{BATCH, Clock, Counts, Next, Source, Track};
+use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 pub(crate) use exchange::Exchange;
 use exchange::{Handed, Post};
 use held::Held;
@@ -197,7 +197,7 @@ impl Judge {
     ) {
         let mut verdicts = [Verdict::default(); BATCH];
         let verdicts = verdicts.get_mut(..arrivals.len()).unwrap_or_default();
-        track.batch(arrivals, verdicts);
+        track.batch(&Batch::of(arrivals), verdicts);
         for ((arrival, place), verdict) in arrivals.iter().zip(places).zip(verdicts.iter()) {
             let is_held = verdict.action == Action::Hold;
             if is_held || !self.held.is_empty() {

@@ -1,9 +1,11 @@
-//! Small programs inside the kernel: bpf(2), as far as a benchmark of the kernel needs it.
+//! Small programs inside the kernel: bpf(2), as far as it is needed here.
 //!
-//! An XDP program is given as instructions, which the kernel's verifier proves harmless before it takes
-//! them. It can be run on one frame to see what it makes of it, or live: the kernel then makes frames,
-//! as fast as it can, shows each to the program, and takes those that pass as received from an
-//! interface. A map of numbers is what a program and its owner share.
+//! A program is given as instructions, which the kernel's verifier proves harmless before it takes
+//! them. An XDP program decides about frames as they come from a driver, a socket filter about those that a
+//! packet socket gets. Either can be run on one frame to see what it makes of it, and an XDP program live: the
+//! kernel then makes frames, as fast as it can, shows each to the program, and takes those that pass as
+//! received from an interface. A map of numbers is what a program and its owner share; a map of sockets
+//! says where frames are redirected to.
 //!
 //! Everything here ends with the value that stands for it, and at the latest with the process.
 //! Needs root, or `CAP_BPF` with `CAP_NET_ADMIN`.
@@ -12,8 +14,16 @@
 
 use std::ffi::CStr;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
-use std::ptr;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+
+mod call;
+mod sockets;
+
+use call::{
+    Context, LINK_CREATE, LinkCreate, MAP_CREATE, MAP_LOOKUP, MAP_UPDATE, MapCreate, MapElement,
+    PROGRAM_LOAD, PROGRAM_RUN, ProgramLoad, ProgramRun, address, bpf, made, said,
+};
+pub use sockets::Sockets;
 
 /// One instruction, as the kernel has it (RFC 9669).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,14 +43,23 @@ pub struct Instruction {
 #[derive(Debug)]
 pub struct Array(OwnedFd);
 
-/// An XDP program that the kernel has taken.
+/// A program that the kernel has taken.
 #[derive(Debug)]
 pub struct Program(OwnedFd);
 
-/// A program on an interface, until this is dropped.
+/// A program on an interface, until this is dropped, at the latest when the process ends in whatever way.
 #[derive(Debug)]
 pub struct Attached {
     _link: OwnedFd,
+}
+
+/// Where an XDP program sees frames.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Place {
+    /// In the driver, before anything is made of them.
+    Driver,
+    /// Behind the driver, in the kernel's ordinary way: slower, but all drivers can.
+    Generic,
 }
 
 impl Array {
@@ -89,18 +108,7 @@ impl Array {
     /// The two instructions that put a reference to the array into a register. They hold as long as the
     /// array does; the kernel refuses a program with a reference to what is no map.
     pub fn reference(&self, register: u8) -> [Instruction; 2] {
-        const LOAD_64: u8 = 0x18;
-        const MAP: u8 = 1;
-        let half = |code, registers, immediate| Instruction {
-            code,
-            registers,
-            offset: 0,
-            immediate,
-        };
-        [
-            half(LOAD_64, MAP << 4 | register, self.0.as_raw_fd()),
-            half(0, 0, 0),
-        ]
+        reference(self.0.as_fd(), register)
     }
 
     fn element(&self, index: &u32, value: *mut u64) -> MapElement {
@@ -121,11 +129,24 @@ impl Program {
     ///
     /// No right to; or what the verifier says against it, as far as 64 KiB hold it.
     pub fn xdp(instructions: &[Instruction]) -> io::Result<Program> {
-        const XDP: u32 = 6;
+        Program::load(6, instructions)
+    }
+
+    /// The same for a program that says of each packet how many bytes of it a socket gets, or which one of
+    /// several sockets.
+    ///
+    /// # Errors
+    ///
+    /// As for [`xdp`](Program::xdp).
+    pub fn socket_filter(instructions: &[Instruction]) -> io::Result<Program> {
+        Program::load(1, instructions)
+    }
+
+    fn load(kind: u32, instructions: &[Instruction]) -> io::Result<Program> {
         const LICENSE: &CStr = c"Dual MIT/GPL";
         let mut log = vec![0u8; 64 << 10];
         let mut load = ProgramLoad {
-            kind: XDP,
+            kind,
             count: instructions.len() as u32,
             instructions: address(instructions.as_ptr()),
             license: address(LICENSE.as_ptr()),
@@ -195,19 +216,31 @@ impl Program {
         unsafe { bpf(PROGRAM_RUN, &mut run) }.map(drop)
     }
 
-    /// Puts it on an interface of the calling thread's network namespace, in the driver.
+    /// Puts an XDP program on an interface of the calling thread's network namespace, in the driver.
     ///
     /// # Errors
     ///
     /// There is no such interface, its driver knows no XDP, or it has a program already.
     pub fn attach(&self, interface: u32) -> io::Result<Attached> {
+        self.attach_at(interface, Place::Driver)
+    }
+
+    /// The same, at that place.
+    ///
+    /// # Errors
+    ///
+    /// As for [`attach`](Program::attach).
+    pub fn attach_at(&self, interface: u32, place: Place) -> io::Result<Attached> {
         const XDP: u32 = 37;
-        const IN_DRIVER: u32 = 1 << 2;
+        let flags = match place {
+            Place::Generic => 1 << 1,
+            Place::Driver => 1 << 2,
+        };
         let mut create = LinkCreate {
             program: self.0.as_raw_fd() as u32,
             target: interface,
             kind: XDP,
-            flags: IN_DRIVER,
+            flags,
         };
         // SAFETY: no pointers.
         let _link = unsafe { made(LINK_CREATE, &mut create) }?;
@@ -225,122 +258,24 @@ impl Program {
     }
 }
 
-const MAP_CREATE: libc::c_long = 0;
-const MAP_LOOKUP: libc::c_long = 1;
-const MAP_UPDATE: libc::c_long = 2;
-const PROGRAM_LOAD: libc::c_long = 5;
-const PROGRAM_RUN: libc::c_long = 10;
-const LINK_CREATE: libc::c_long = 28;
-
-// The members of `union bpf_attr`, in the kernel's order; the kernel takes what is missing at the end of
-// one as zero.
-
-#[repr(C)]
-struct MapCreate {
-    kind: u32,
-    key_size: u32,
-    value_size: u32,
-    max_entries: u32,
-}
-
-#[repr(C)]
-struct MapElement {
-    map: u32,
-    _pad: u32,
-    key: u64,
-    value: u64,
-    flags: u64,
-}
-
-#[repr(C)]
-struct ProgramLoad {
-    kind: u32,
-    count: u32,
-    instructions: u64,
-    license: u64,
-    log_level: u32,
-    log_size: u32,
-    log: u64,
-    version: u32,
-    flags: u32,
-}
-
-#[repr(C)]
-#[derive(Default)]
-struct ProgramRun {
-    program: u32,
-    verdict: u32,
-    size_in: u32,
-    size_out: u32,
-    data_in: u64,
-    out: u64,
-    repeat: u32,
-    duration: u32,
-    context_size_in: u32,
-    context_size_out: u32,
-    context_in: u64,
-    context_out: u64,
-    flags: u32,
-    cpu: u32,
-    batch: u32,
-    _pad: u32,
-}
-
-#[repr(C)]
-struct LinkCreate {
-    program: u32,
-    target: u32,
-    kind: u32,
-    flags: u32,
-}
-
-/// `struct xdp_md`.
-#[repr(C)]
-struct Context {
-    data: u32,
-    data_end: u32,
-    data_meta: u32,
-    ingress: u32,
-    queue: u32,
-    egress: u32,
-}
-
-/// An address, as attributes hold it.
-fn address<T>(of: *const T) -> u64 {
-    of.expose_provenance() as u64
-}
-
-/// The error, and what the verifier said.
-fn said(error: &io::Error, log: &[u8]) -> String {
-    let text = log.split(|byte| *byte == 0).next().unwrap_or_default();
-    format!("{error}: {}", String::from_utf8_lossy(text).trim())
-}
-
-/// A command that makes something.
-///
-/// # Safety
-///
-/// As for [`bpf`]; the command returns a new file descriptor.
-unsafe fn made<T>(command: libc::c_long, attributes: &mut T) -> io::Result<OwnedFd> {
-    // SAFETY: the caller's promise.
-    let descriptor = unsafe { bpf(command, attributes) }?;
-    // SAFETY: the kernel has just made it for this call, and nobody else knows it.
-    Ok(unsafe { OwnedFd::from_raw_fd(descriptor) })
-}
-
-/// The system call.
-///
-/// # Safety
-///
-/// `T` is the member of `union bpf_attr` that belongs to the command, and every address in it is that
-/// of memory which may be read or written as the command does.
-unsafe fn bpf<T>(command: libc::c_long, attributes: &mut T) -> io::Result<i32> {
-    let attributes = ptr::from_mut(attributes);
-    // SAFETY: the kernel reads and writes `size_of::<T>()` bytes of the attributes, and otherwise only
-    // what the caller promises.
-    let result = unsafe { libc::syscall(libc::SYS_bpf, command, attributes, size_of::<T>()) };
-    if result < 0 {
-        return Err(io::Error::last_os_error());
+impl AsFd for Program {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
-    Ok(result as i32)
+}
+
+/// The two instructions that put a reference to a map into a register.
+fn reference(map: BorrowedFd<'_>, register: u8) -> [Instruction; 2] {
+    const LOAD_64: u8 = 0x18;
+    const MAP: u8 = 1;
+    let half = |code, registers, immediate| Instruction {
+        code,
+        registers,
+        offset: 0,
+        immediate,
+    };
+    [
+        half(LOAD_64, MAP << 4 | register, map.as_raw_fd()),
+        half(0, 0, 0),
+    ]
 }
