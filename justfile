@@ -47,6 +47,10 @@ bench *ARGUMENTS:
 listing *ARGUMENTS:
     cargo build --release -p ipct && cargo run --release -p lab -- listing {{ARGUMENTS}}
 
+# Report on a million of the kernel's connections and on their listing, beside the dump alone (as root)
+report-cost *ARGUMENTS:
+    cargo build --release -p ipct && cargo run --release -p lab -- report-cost {{ARGUMENTS}}
+
 # List, save and take back a million connections of the daemon's (as root)
 daemon-listing *ARGUMENTS:
     lab/daemon-listing {{ARGUMENTS}}

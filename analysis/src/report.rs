@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::advice::{Advice, Circumstances};
 use crate::census::{Census, Tally};
+use crate::change::StateTraffic;
 use crate::classify::{Class, Finding, Scene, examine};
 use crate::forecast::Forecast;
 use crate::limits::amplifier;
@@ -81,6 +82,9 @@ pub struct Traffic {
     /// The most new connections within a second, or a longer slice of time, for each second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_new_per_second: Option<f64>,
+    /// What came and went between two moments of a table, by protocol and state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_state: Vec<StateTraffic>,
     /// Packets that were refused, dropped or without effect, by reason.
     pub reasons: Vec<(&'static str, u64)>,
     /// Tuples of refused packets that belong to no entry.
