@@ -15,6 +15,7 @@
 mod arguments;
 mod events;
 mod log;
+mod metrics;
 mod proc;
 mod saving;
 mod server;
@@ -37,6 +38,7 @@ use signal_hook::iterator::{Handle, Signals};
 use tracing::{debug, error, info, warn};
 
 pub(crate) use arguments::Run;
+use metrics::Metrics;
 use proc::Files;
 use saving::Saving;
 use server::Server;
@@ -89,6 +91,7 @@ struct Daemon<'a> {
     saver: Arc<Saver>,
     server: Server,
     files: Option<Files>,
+    metrics: Option<Metrics>,
     saving: Saving,
     signals: Receiver<i32>,
     signal_handle: Handle,
@@ -119,6 +122,16 @@ impl<'a> Daemon<'a> {
                 }
             },
         };
+        let metrics = match Metrics::start(&settings.metrics, &tracker) {
+            Ok(metrics) => metrics,
+            Err(why) => {
+                if let Some(files) = files {
+                    files.unmount();
+                }
+                server.close();
+                return Err(why);
+            }
+        };
         let saving = Saving::start(&settings, Arc::clone(&tracker), Arc::clone(&saver));
         Ok(Daemon {
             arguments,
@@ -128,6 +141,7 @@ impl<'a> Daemon<'a> {
             saver,
             server,
             files,
+            metrics,
             saving,
             signals,
             signal_handle,
@@ -254,6 +268,9 @@ impl<'a> Daemon<'a> {
         self.signal_handle.close();
         if let Some(files) = self.files {
             files.unmount();
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.close();
         }
         self.server.close();
         self.saving.end();
