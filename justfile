@@ -55,6 +55,10 @@ live *ARGUMENTS:
 mangled FRAMES="100000000":
     IP_CONNTRACK_FRAMES={{FRAMES}} cargo test -p ipct --test wire --test path -- of_any_kind --nocapture --test-threads 1
 
+# Report on a million of the kernel's connections and on their listing, beside the dump alone (as root)
+report-cost *ARGUMENTS:
+    cargo build --release -p ipct && cargo run --release -p lab -- report-cost {{ARGUMENTS}}
+
 # List, save and take back a million connections of the daemon's (as root)
 daemon-listing *ARGUMENTS:
     lab/daemon-listing {{ARGUMENTS}}

@@ -12,6 +12,7 @@
 use ip_conntrack::{Config, Knob, Protocol, TcpState};
 use serde::Serialize;
 
+use crate::census::Census;
 use crate::classify::{Class, Finding};
 use crate::flow::Origin;
 use crate::limits::amplifier;
@@ -60,6 +61,7 @@ pub(crate) fn advise(
         return Vec::new();
     }
     let trial = Trial {
+        table: subject.table,
         rows: &subject.table.rows,
         circumstances: &subject.circumstances,
     };
@@ -93,6 +95,7 @@ fn for_daemon(advice: &mut Advice) {
 
 /// The entries, to try things on.
 struct Trial<'a> {
+    table: &'a Census,
     rows: &'a Rows,
     circumstances: &'a Circumstances,
 }
@@ -103,13 +106,18 @@ impl Trial<'_> {
         (gone as f64 * self.rows.weight()).round() as u64
     }
 
+    /// Whether so many entries are worth a command.
+    fn is_worth(&self, frees: u64) -> bool {
+        frees > 0 && frees as f64 >= RULE_SHARE * self.rows.seen() as f64
+    }
+
     /// Deletes by state: what no one would miss.
     fn deletions(&self, class: Class) -> Vec<Advice> {
         let states = [TcpState::SynSent, TcpState::SynRecv, TcpState::CloseWait];
         let mut advice = Vec::new();
         for state in states {
-            let frees = self.count(|row| row.tcp() == Some(state));
-            if frees as f64 >= RULE_SHARE * self.rows.seen() as f64 && frees > 0 {
+            let frees = self.table.of_tcp(state);
+            if self.is_worth(frees) {
                 let name = state.name();
                 advice.push(Advice {
                     what: format!("delete the TCP entries in {name}; those that are meant come back with the next packet"),
@@ -120,11 +128,8 @@ impl Trial<'_> {
                 });
             }
         }
-        let udp = self.count(|row| row.protocol == Protocol::UDP && !row.replied());
-        if udp as f64 >= RULE_SHARE * self.rows.seen() as f64
-            && udp > 0
-            && class != Class::ConnectionLeak
-        {
+        let udp = self.table.unreplied_of(Protocol::UDP);
+        if self.is_worth(udp) && class != Class::ConnectionLeak {
             advice.push(Advice {
                 what: "delete the UDP entries without an answer".to_owned(),
                 commands: vec!["conntrack -D -p udp -u UNSET".to_owned()],
@@ -216,7 +221,8 @@ impl Trial<'_> {
         let known = self.circumstances.timeout.and_then(|timeout| timeout(knob));
         let present = known.or_else(|| u64::try_from(Config::default().get(knob)).ok())?;
         let value = candidate.value;
-        if present <= value {
+        // What is too few to be worth it need not be looked at.
+        if present <= value || !self.is_worth((candidate.of)(self.table)) {
             return None;
         }
         // Seconds left are whole ones, the rest cut off: fewer left than `present - value` means that
@@ -226,7 +232,7 @@ impl Trial<'_> {
             (candidate.applies)(row) && row.timeout().is_some_and(is_late)
         });
         let name = knob.info().name;
-        (frees as f64 >= RULE_SHARE * self.rows.seen() as f64 && frees > 0).then(|| Advice {
+        self.is_worth(frees).then(|| Advice {
             what: format!("lower {name} from {present} to {value} seconds"),
             commands: vec![format!("sysctl -w net.netfilter.{name}={value}")],
             frees,
@@ -266,6 +272,8 @@ struct Candidate {
     /// Seconds that still do for ordinary traffic.
     value: u64,
     what: &'static str,
+    /// Entries that it may apply to, at most.
+    of: fn(&Census) -> u64,
     applies: fn(&View<'_>) -> bool,
 }
 
@@ -274,54 +282,63 @@ const TIMEOUTS: &[Candidate] = &[
         knob: Knob::TcpTimeoutSynSent,
         value: 20,
         what: "TCP entries in SYN_SENT",
+        of: |table| table.of_tcp(TcpState::SynSent),
         applies: |row| row.tcp() == Some(TcpState::SynSent),
     },
     Candidate {
         knob: Knob::TcpTimeoutSynRecv,
         value: 20,
         what: "TCP entries in SYN_RECV",
+        of: |table| table.of_tcp(TcpState::SynRecv),
         applies: |row| row.tcp() == Some(TcpState::SynRecv),
     },
     Candidate {
         knob: Knob::TcpTimeoutEstablished,
         value: 7_440,
         what: "answered TCP entries in ESTABLISHED (RFC 5382: not below 2 h 4 min)",
+        of: |table| table.of_tcp(TcpState::Established),
         applies: |row| row.tcp() == Some(TcpState::Established) && row.replied(),
     },
     Candidate {
         knob: Knob::TcpTimeoutUnacknowledged,
         value: 60,
         what: "unanswered TCP entries in ESTABLISHED",
+        of: |table| table.of_tcp(TcpState::Established),
         applies: |row| row.tcp() == Some(TcpState::Established) && !row.replied(),
     },
     Candidate {
         knob: Knob::TcpTimeoutTimeWait,
         value: 30,
         what: "TCP entries in TIME_WAIT",
+        of: |table| table.of_tcp(TcpState::TimeWait),
         applies: |row| row.tcp() == Some(TcpState::TimeWait),
     },
     Candidate {
         knob: Knob::TcpTimeoutCloseWait,
         value: 15,
         what: "TCP entries in CLOSE_WAIT",
+        of: |table| table.of_tcp(TcpState::CloseWait),
         applies: |row| row.tcp() == Some(TcpState::CloseWait),
     },
     Candidate {
         knob: Knob::UdpTimeout,
         value: 10,
         what: "UDP entries that are not ASSURED",
+        of: |table| table.of_protocol(Protocol::UDP),
         applies: |row| row.protocol == Protocol::UDP && !row.assured(),
     },
     Candidate {
         knob: Knob::UdpTimeoutStream,
         value: 60,
         what: "UDP entries that are ASSURED",
+        of: |table| table.of_protocol(Protocol::UDP),
         applies: |row| row.protocol == Protocol::UDP && row.assured(),
     },
     Candidate {
         knob: Knob::IcmpTimeout,
         value: 5,
         what: "ICMP entries",
+        of: |table| table.of_protocol(Protocol::ICMP),
         applies: |row| row.protocol == Protocol::ICMP,
     },
 ];

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use ip_conntrack::{Protocol, ProtocolState};
-use serde::Serialize;
+use ip_conntrack::{Protocol, ProtocolState, TcpState};
+use serde::ser::{Serialize, SerializeStruct, Serializer};
 
 use crate::flow::Flow;
 use crate::rows::Rows;
@@ -19,7 +19,7 @@ pub struct Census {
 }
 
 /// What was counted over some entries.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, serde::Serialize)]
 pub struct Tally {
     /// Entries.
     pub entries: u64,
@@ -42,18 +42,26 @@ pub struct Tally {
 }
 
 /// The least, the greatest and the mean of some numbers.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Spread {
     /// How many there are.
     pub known: u64,
     /// The least; 0 if there is none.
     pub least: u64,
-    /// The mean, rounded down.
-    pub mean: u64,
     /// The greatest.
     pub greatest: u64,
-    #[serde(skip)]
     sum: u64,
+}
+
+impl Serialize for Spread {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut spread = serializer.serialize_struct("Spread", 4)?;
+        spread.serialize_field("known", &self.known)?;
+        spread.serialize_field("least", &self.least)?;
+        spread.serialize_field("mean", &self.mean())?;
+        spread.serialize_field("greatest", &self.greatest)?;
+        spread.end()
+    }
 }
 
 impl Spread {
@@ -66,7 +74,14 @@ impl Spread {
         self.greatest = self.greatest.max(number);
         self.known += 1;
         self.sum = self.sum.saturating_add(number);
-        self.mean = self.sum / self.known;
+    }
+
+    /// The mean, rounded down; 0 if there is none.
+    pub const fn mean(&self) -> u64 {
+        match self.known {
+            0 => 0,
+            known => self.sum / known,
+        }
     }
 }
 
@@ -126,6 +141,18 @@ impl Census {
         let mut states: Vec<_> = self.states.values().copied().collect();
         states.sort_by_key(|(_, _, tally)| std::cmp::Reverse(tally.entries));
         states
+    }
+
+    /// What was counted of TCP entries in a state.
+    pub(crate) fn of_tcp(&self, state: TcpState) -> u64 {
+        let of_it = self.states.get(&(Protocol::TCP.0, 1 + state as u8));
+        of_it.map_or(0, |(_, _, tally)| tally.entries)
+    }
+
+    /// Entries of a protocol that have no answer.
+    pub(crate) fn unreplied_of(&self, protocol: Protocol) -> u64 {
+        let all = self.states.range((protocol.0, 0)..=(protocol.0, u8::MAX));
+        all.map(|(_, (_, _, tally))| tally.unreplied).sum()
     }
 
     /// Entries of a protocol.

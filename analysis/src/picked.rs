@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 
+use crate::rank::Column;
 use crate::rows::{Rows, View};
 
 /// The entries, and behind them the refused packets.
@@ -16,6 +17,10 @@ impl<'a> Flows<'a> {
         self.table
             .iter()
             .chain(self.strays.into_iter().flat_map(Rows::iter))
+    }
+
+    pub(crate) fn len(self) -> usize {
+        self.table.kept() + self.strays.map_or(0, Rows::kept)
     }
 
     pub(crate) fn view(self, place: u32) -> Option<View<'a>> {
@@ -92,15 +97,44 @@ impl<'a> Picked<'a> {
 
     /// Which of them have which of some keys, found in one pass: numbers for `nth`, for each key.
     pub(crate) fn members(&self, keys: &[u64], key: impl Fn(&View<'a>) -> u64) -> Vec<Vec<u32>> {
+        let mut members = vec![Vec::new(); keys.len()];
+        self.each_with(keys, key, |place, n, _| members[place].push(n));
+        members
+    }
+
+    /// Something of those that have one of some keys, for each key.
+    pub(crate) fn columns(
+        &self,
+        keys: &[u64],
+        key: impl Fn(&View<'a>) -> u64,
+        value: impl Fn(&View<'a>) -> u64,
+    ) -> Vec<Column> {
+        let mut columns: Vec<Column> = keys.iter().map(|_| Column::default()).collect();
+        self.each_with(keys, key, |place, _, row| columns[place].push(value(&row)));
+        columns
+    }
+
+    /// Hands over those that have one of some keys: the key's place among them, the number for `nth`, the flow.
+    fn each_with(
+        &self,
+        keys: &[u64],
+        key: impl Fn(&View<'a>) -> u64,
+        mut each: impl FnMut(usize, u32, View<'a>),
+    ) {
         let mut sorted: Vec<(u64, usize)> = keys.iter().copied().zip(0..).collect();
         sorted.sort_unstable();
-        let mut members = vec![Vec::new(); keys.len()];
-        for (n, row) in self.iter().enumerate() {
+        // Most rows have another key, which one bit tells of nearly all of them.
+        let bit = |key: u64| 1_u64 << (key.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 58);
+        let known = keys.iter().fold(0, |known, key| known | bit(*key));
+        let mut n = 0;
+        self.iter().for_each(|row| {
             let wanted = key(&row);
-            if let Ok(found) = sorted.binary_search_by_key(&wanted, |(key, _)| *key) {
-                members[sorted[found].1].push(n as u32);
+            if known & bit(wanted) != 0
+                && let Ok(found) = sorted.binary_search_by_key(&wanted, |(key, _)| *key)
+            {
+                each(sorted[found].1, n, row);
             }
-        }
-        members
+            n += 1;
+        });
     }
 }

@@ -59,10 +59,23 @@ pub(crate) fn explain(rows: &Picked<'_>, side: Side, most: usize) -> Vec<PrefixC
             IpAddr::V6(ip) => v6.push(ip.to_bits()),
         }
     }
+    v4.sort_unstable();
+    v6.sort_unstable();
     let total = v4.len() + v6.len();
     let mut lines = Vec::new();
-    Tree::draw(v4, deepest[0], total, &mut lines);
-    Tree::draw(v6, deepest[1], total, &mut lines);
+    Tree::draw(&v4, deepest[0], total, &mut lines);
+    Tree::draw(&v6, deepest[1], total, &mut lines);
+    first(lines, most)
+}
+
+/// As [`explain`], of IPv4 addresses that are in order.
+pub(crate) fn explain_v4(sorted: &[u32], most: usize) -> Vec<PrefixCount> {
+    let mut lines = Vec::new();
+    Tree::draw(sorted, u32::WIDTH, sorted.len(), &mut lines);
+    first(lines, most)
+}
+
+fn first(mut lines: Vec<PrefixCount>, most: usize) -> Vec<PrefixCount> {
     lines.sort_by_key(|line| (std::cmp::Reverse(line.own), line.ip, line.length));
     lines.truncate(most);
     lines
@@ -109,8 +122,8 @@ impl Bits for u128 {
 }
 
 /// Sorted addresses. A node is a range of them and a length.
-struct Tree<A> {
-    sorted: Vec<A>,
+struct Tree<'a, A> {
+    sorted: &'a [A],
     deepest: u8,
     line_costs: f64,
 }
@@ -126,10 +139,9 @@ struct Best {
     length: u8,
 }
 
-impl<A: Bits> Tree<A> {
+impl<'a, A: Bits> Tree<'a, A> {
     /// Writes down the lines of some addresses, of `total` in all.
-    fn draw(mut sorted: Vec<A>, deepest: u8, total: usize, lines: &mut Vec<PrefixCount>) {
-        sorted.sort_unstable();
+    fn draw(sorted: &'a [A], deepest: u8, total: usize, lines: &mut Vec<PrefixCount>) {
         let line_costs = LINE_COSTS * total as f64 * f64::from(A::WIDTH / u32::WIDTH);
         let tree = Tree {
             sorted,

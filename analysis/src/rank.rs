@@ -17,13 +17,15 @@ pub(crate) struct Ranking {
 }
 
 impl Ranking {
-    /// Counts the keys; `most` of the most frequent are kept. Time n log n, or n where all keys are small.
-    pub(crate) fn of(keys: impl IntoIterator<Item = u64>, most: usize) -> Ranking {
+    /// Counts the keys; `most` of the most frequent are kept.
+    pub(crate) fn of(keys: impl Iterator<Item = u64>, most: usize) -> Ranking {
+        Column::of(keys).ranking(most)
+    }
+
+    /// Counts keys that are in order.
+    pub(crate) fn of_sorted<K: Copy + Eq + Into<u64>>(keys: &[K], most: usize) -> Ranking {
         let mut counts = Counts::new(most);
-        match Column::of(keys.into_iter()) {
-            Column::Short(keys) => counts.add_short(keys),
-            Column::Long(keys) => counts.add_sorted(keys),
-        }
+        counts.add_sorted(keys);
         counts.ranking()
     }
 
@@ -46,26 +48,82 @@ impl Ranking {
 }
 
 /// Keys as short as they all may be: addresses and ports of IPv4 take half the memory, and are sorted sooner.
-enum Column {
+pub(crate) enum Column {
     Short(Vec<u32>),
     Long(Vec<u64>),
 }
 
+impl Default for Column {
+    fn default() -> Column {
+        Column::Short(Vec::new())
+    }
+}
+
 impl Column {
-    fn of(mut keys: impl Iterator<Item = u64>) -> Column {
-        let mut short = Vec::new();
-        while let Some(key) = keys.next() {
-            match u32::try_from(key) {
-                Ok(key) => short.push(key),
-                Err(_) => {
-                    let mut long: Vec<u64> = short.into_iter().map(u64::from).collect();
-                    long.push(key);
-                    long.extend(keys);
-                    return Column::Long(long);
-                }
+    pub(crate) fn of(keys: impl Iterator<Item = u64>) -> Column {
+        let mut column = Column::default();
+        // `for_each`, since chained iterators are fast only from within.
+        keys.for_each(|key| column.push(key));
+        column
+    }
+
+    #[inline]
+    pub(crate) fn push(&mut self, key: u64) {
+        match (&mut *self, u32::try_from(key)) {
+            (Column::Short(keys), Ok(key)) => keys.push(key),
+            (Column::Long(keys), _) => keys.push(key),
+            (Column::Short(keys), Err(_)) => {
+                let mut long: Vec<u64> = keys.iter().copied().map(u64::from).collect();
+                long.push(key);
+                *self = Column::Long(long);
             }
         }
-        Column::Short(short)
+    }
+
+    /// Counts the keys; `most` of the most frequent are kept. Time n, or n log n where they are long.
+    pub(crate) fn ranking(self, most: usize) -> Ranking {
+        match self {
+            Column::Short(keys) => Counts::new(most).of_short(keys),
+            Column::Long(mut keys) => {
+                keys.sort_unstable();
+                Ranking::of_sorted(&keys, most)
+            }
+        }
+    }
+}
+
+/// Fewer keys than this are sorted by comparing them.
+const FEW: usize = 1 << 12;
+
+/// Sorts by bytes, the last first (radix sort): two fifths of the time that comparing takes for a million. A byte that
+/// all keys have in common, as addresses of one network do, is passed over. For longer keys, of which there may be
+/// as many, the second list would be too much memory.
+pub(crate) fn sort(keys: &mut Vec<u32>) {
+    if keys.len() < FEW {
+        return keys.sort_unstable();
+    }
+    let mut counts = [[0_u32; 256]; 4];
+    for key in keys.iter() {
+        for (byte, counts) in key.to_le_bytes().iter().zip(&mut counts) {
+            counts[usize::from(*byte)] += 1;
+        }
+    }
+    let mut other = vec![0; keys.len()];
+    for (n, places) in counts.iter_mut().enumerate() {
+        let byte = |key: u32| usize::from(key.to_le_bytes()[n]);
+        if places[byte(keys[0])] as usize == keys.len() {
+            continue;
+        }
+        let mut next = 0;
+        for place in places.iter_mut() {
+            next += std::mem::replace(place, next);
+        }
+        for key in keys.iter() {
+            let place = &mut places[byte(*key)];
+            other[*place as usize] = *key;
+            *place += 1;
+        }
+        std::mem::swap(keys, &mut other);
     }
 }
 
@@ -94,25 +152,28 @@ impl Counts {
         }
     }
 
-    fn add_short(&mut self, keys: Vec<u32>) {
-        let Some(greatest) = keys.iter().max().filter(|key| **key < SMALL) else {
-            return self.add_sorted(keys);
-        };
-        let mut by_key = vec![0_u64; *greatest as usize + 1];
-        for key in &keys {
+    fn of_short(mut self, mut keys: Vec<u32>) -> Ranking {
+        match keys.iter().max().filter(|key| **key < SMALL) {
+            Some(greatest) => self.add_small(&keys, *greatest),
+            None => {
+                sort(&mut keys);
+                self.add_sorted(&keys);
+            }
+        }
+        self.ranking()
+    }
+
+    fn add_small(&mut self, keys: &[u32], greatest: u32) {
+        let mut by_key = vec![0_u64; greatest as usize + 1];
+        for key in keys {
             by_key[*key as usize] += 1;
         }
-        for (key, count) in by_key
-            .into_iter()
-            .enumerate()
-            .filter(|(_, count)| *count > 0)
-        {
-            self.add(key as u64, count);
+        for (key, count) in (0..).zip(by_key).filter(|(_, count)| *count > 0) {
+            self.add(key, count);
         }
     }
 
-    fn add_sorted<K: Copy + Ord + Into<u64>>(&mut self, mut keys: Vec<K>) {
-        keys.sort_unstable();
+    fn add_sorted<K: Copy + Eq + Into<u64>>(&mut self, keys: &[K]) {
         for run in keys.chunk_by(|a, b| a == b) {
             self.add(run[0].into(), run.len() as u64);
         }
@@ -167,7 +228,7 @@ mod tests {
 
     #[test]
     fn the_most_frequent_come_first_and_equal_ones_by_number() {
-        let ranking = Ranking::of(vec![7, 3, 7, 9, 3, 7, 1], 3);
+        let ranking = Ranking::of([7, 3, 7, 9, 3, 7, 1].into_iter(), 3);
         assert_eq!(ranking.top, [(7, 3), (3, 2), (1, 1)]);
         assert_eq!((ranking.total, ranking.distinct), (7, 4));
     }
@@ -177,16 +238,33 @@ mod tests {
         let small: Vec<u64> = (0..10_000).map(|n| n * n % 997).collect();
         let great: Vec<u64> = small.iter().map(|key| key + (1 << 40)).collect();
         let middle = Ranking::of(small.iter().map(|key| key + (1 << 20)), 7);
-        let (small, mut great) = (Ranking::of(small, 7), Ranking::of(great, 7));
+        let (small, mut great) = (
+            Ranking::of(small.into_iter(), 7),
+            Ranking::of(great.into_iter(), 7),
+        );
         assert_eq!(middle.top[0].1, small.top[0].1);
         great.top.iter_mut().for_each(|(key, _)| *key -= 1 << 40);
         assert_eq!(small, great);
     }
 
     #[test]
+    fn many_are_sorted_as_few_are() {
+        let scattered = |n: u32| n.wrapping_mul(2_654_435_761);
+        for shift in [0, 9, 20, 31] {
+            let mut keys: Vec<u32> = (0..20_000)
+                .map(|n| 0x0a00_0000 | scattered(n) >> shift)
+                .collect();
+            let mut compared = keys.clone();
+            sort(&mut keys);
+            compared.sort_unstable();
+            assert!(keys == compared, "shifted by {shift}");
+        }
+    }
+
+    #[test]
     fn entropy_is_that_of_a_fair_coin_and_of_a_certain_thing() {
-        assert!((Ranking::of(vec![1, 2, 1, 2], 1).entropy - 1.0).abs() < 1e-12);
-        assert_eq!(Ranking::of(vec![5; 9], 1).entropy, 0.0);
-        assert_eq!(Ranking::of(Vec::new(), 1), Ranking::default());
+        assert!((Ranking::of([1, 2, 1, 2].into_iter(), 1).entropy - 1.0).abs() < 1e-12);
+        assert_eq!(Ranking::of([5; 9].into_iter(), 1).entropy, 0.0);
+        assert_eq!(Ranking::of([].into_iter(), 1), Ranking::default());
     }
 }

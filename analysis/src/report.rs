@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::advice::{Advice, Circumstances};
 use crate::census::{Census, Tally};
+use crate::change::StateTraffic;
 use crate::classify::{Class, Finding, Scene, examine};
 use crate::forecast::Forecast;
 use crate::limits::amplifier;
@@ -81,6 +82,9 @@ pub struct Traffic {
     /// The most new connections within a second, or a longer slice of time, for each second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub peak_new_per_second: Option<f64>,
+    /// What came and went between two moments of a table, by protocol and state.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub by_state: Vec<StateTraffic>,
     /// Packets that were refused, dropped or without effect, by reason.
     pub reasons: Vec<(&'static str, u64)>,
     /// Tuples of refused packets that belong to no entry.
@@ -309,12 +313,10 @@ impl Report {
     /// Makes the report.
     pub fn of(subject: Subject<'_>) -> Report {
         let strays = subject.strays.map(Strays::rows);
-        let (finding, culprits) = find(&subject, strays.as_ref());
+        let (who, finding, guilty) = look(&subject, strays.as_ref());
         let all = subject.table.all;
         let limit = subject.max.filter(|max| *max > 0);
         let of_limit = |entries: u64| limit.map(|max| share(entries, max));
-        let who = Who::of(&Picked::all(&subject.table.rows), subject.most);
-        let guilty = culprits.map(|flows| (flows.len(), Who::in_short(&flows, subject.most)));
         let to_drop = guilty.as_ref().map_or(&who, |(_, guilty)| guilty);
         let advice = crate::advice::advise(&subject, to_drop, strays.as_ref(), &finding);
         let lines = Lines { total: all.entries };
@@ -366,6 +368,21 @@ impl Report {
         report.summary = crate::summary::sentence(&report);
         report
     }
+}
+
+/// Who is in the table, what it looks like, and how many flows that is about, and of whom. The first and the rest
+/// take as long as each other, so each has a thread.
+fn look(subject: &Subject<'_>, strays: Option<&Rows>) -> (Who, Finding, Option<(u64, Who)>) {
+    let (rows, most) = (&subject.table.rows, subject.most);
+    std::thread::scope(|scope| {
+        let who = scope.spawn(move || Who::of(&Picked::all(rows), most));
+        let (finding, culprits) = find(subject, strays);
+        let guilty = culprits.map(|flows| (flows.len(), Who::in_short(&flows, most)));
+        let who = who
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        (who, finding, guilty)
+    })
 }
 
 /// A capture shows all that it opened, and what was refused; a table only what is there.

@@ -263,14 +263,26 @@ impl View<'_> {
     /// IPv4.
     #[inline]
     pub(crate) fn key(&self, side: Side) -> u64 {
-        if self.is_v6() {
-            return hash(&self.host(side)) | 1 << 63;
-        }
         let bits = match side {
             Side::Source => self.src,
             Side::Destination => self.dst,
         };
-        u64::from(bits) | u64::from(self.hidden(side)) << 32
+        match self.is_v6() || !self.rows.hidden.is_empty() {
+            true => self.long_key(side),
+            false => u64::from(bits),
+        }
+    }
+
+    /// [`key`](View::key) of an address that is not just 32 bits.
+    #[cold]
+    fn long_key(&self, side: Side) -> u64 {
+        match self.host(side) {
+            Host {
+                ip: IpAddr::V4(ip),
+                hidden,
+            } => u64::from(ip.to_bits()) | u64::from(hidden) << 32,
+            host => hash(&host) | 1 << 63,
+        }
     }
 
     /// A number for both addresses.

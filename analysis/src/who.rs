@@ -5,7 +5,7 @@ use ip_conntrack::Protocol;
 use crate::flow::Host;
 use crate::picked::Picked;
 use crate::prefix::{self, PrefixCount};
-use crate::rank::Ranking;
+use crate::rank::{Column, Ranking, sort};
 use crate::rows::{Side, View};
 
 /// Who and what is most frequent among some flows. Counts are scaled to all flows where only a sample
@@ -86,25 +86,54 @@ impl Who {
     /// Ranks `rows`; each list has at most `most` lines.
     pub(crate) fn of(rows: &Picked<'_>, most: usize) -> Who {
         let pairs = Ranking::of(rows.iter().map(|row| row.pair_key()), most);
+        let (destinations, destination_prefixes) = ranked(rows, Side::Destination, most);
         Who {
             distinct_pairs: pairs.distinct,
             pairs: named_pairs(rows, &pairs),
-            destination_prefixes: prefixes(rows, Side::Destination, most),
-            ..Who::in_short(rows, most)
+            destination_prefixes,
+            ..Who::with(rows, &destinations, most)
         }
     }
 
     /// Without pairs and the prefixes of destinations.
     pub(crate) fn in_short(rows: &Picked<'_>, most: usize) -> Who {
+        let destinations = Ranking::of(rows.iter().map(|row| row.key(Side::Destination)), most);
+        Who::with(rows, &destinations, most)
+    }
+
+    fn with(rows: &Picked<'_>, destinations: &Ranking, most: usize) -> Who {
+        let (sources, source_prefixes) = ranked(rows, Side::Source, most);
         Who {
-            sources: hosts(rows, Side::Source, most),
-            destinations: hosts(rows, Side::Destination, most),
+            sources: hosts(rows, Side::Source, &sources),
+            source_prefixes,
+            destinations: hosts(rows, Side::Destination, destinations),
             ports: ports(rows, most, |row| row.dport),
             source_ports: ports(rows, most, |row| row.sport),
-            source_prefixes: prefixes(rows, Side::Source, most),
             ..Who::default()
         }
     }
+}
+
+/// The addresses of one side, and their prefixes: of plain IPv4 addresses, one sorted list serves both.
+fn ranked(rows: &Picked<'_>, side: Side, most: usize) -> (Ranking, Vec<PrefixCount>) {
+    let (ranking, mut lines) = match Column::of(rows.iter().map(|row| row.key(side))) {
+        Column::Short(mut keys) => {
+            sort(&mut keys);
+            let ranking = Ranking::of_sorted(&keys, most);
+            (ranking, prefix::explain_v4(&keys, most))
+        }
+        Column::Long(mut keys) => {
+            keys.sort_unstable();
+            let ranking = Ranking::of_sorted(&keys, most);
+            drop(keys);
+            (ranking, prefix::explain(rows, side, most))
+        }
+    };
+    for line in &mut lines {
+        line.flows = scaled(rows, line.flows);
+        line.own = scaled(rows, line.own);
+    }
+    (ranking, lines)
 }
 
 /// Counts of a sample, for all.
@@ -112,22 +141,12 @@ fn scaled(rows: &Picked<'_>, flows: u64) -> u64 {
     (flows as f64 * rows.weight()).round() as u64
 }
 
-fn prefixes(rows: &Picked<'_>, side: Side, most: usize) -> Vec<PrefixCount> {
-    let mut lines = prefix::explain(rows, side, most);
-    for line in &mut lines {
-        line.flows = scaled(rows, line.flows);
-        line.own = scaled(rows, line.own);
-    }
-    lines
-}
-
 fn keys(ranking: &Ranking) -> Vec<u64> {
     ranking.top.iter().map(|(key, _)| *key).collect()
 }
 
-fn hosts(rows: &Picked<'_>, side: Side, most: usize) -> Hosts {
-    let ranking = Ranking::of(rows.iter().map(|row| row.key(side)), most);
-    let members = rows.members(&keys(&ranking), |row| row.key(side));
+fn hosts(rows: &Picked<'_>, side: Side, ranking: &Ranking) -> Hosts {
+    let members = rows.members(&keys(ranking), |row| row.key(side));
     Hosts {
         top: members
             .iter()
@@ -177,21 +196,14 @@ fn ports(rows: &Picked<'_>, most: usize, port: impl Fn(&View<'_>) -> u16) -> Vec
     };
     let with_ports = rows.iter().map(|row| key(&row)).filter(|key| *key != 0);
     let ranking = Ranking::of(with_ports, most);
-    let members = rows.members(&keys(&ranking), key);
-    let lines = ranking
-        .top
-        .iter()
-        .zip(members)
-        .map(|((key, flows), members)| {
-            let sources = members.iter().filter_map(|n| rows.nth(*n));
-            let sources = sources.map(|row| row.key(Side::Source));
-            PortCount {
-                protocol: PROTOCOLS[(key >> 16) as usize % PROTOCOLS.len()],
-                port: *key as u16,
-                flows: scaled(rows, *flows),
-                sources: Ranking::of(sources, 0).distinct,
-            }
-        });
+    let sources = rows.columns(&keys(&ranking), key, |row| row.key(Side::Source));
+    let lines = ranking.top.iter().zip(sources);
+    let lines = lines.map(|((key, flows), sources)| PortCount {
+        protocol: PROTOCOLS[(key >> 16) as usize % PROTOCOLS.len()],
+        port: *key as u16,
+        flows: scaled(rows, *flows),
+        sources: sources.ranking(0).distinct,
+    });
     lines.collect()
 }
 

@@ -19,6 +19,7 @@ pub mod listing;
 pub mod ours;
 pub mod play;
 pub mod random;
+pub mod report_cost;
 pub mod rng;
 pub mod router;
 pub mod rule;

@@ -8,15 +8,17 @@
 //!
 //! Needs root, for `nf_conntrack_max` and `nf_conntrack_buckets`; both are put back.
 
-use std::io::{BufRead, BufReader};
+use std::ffi::OsString;
+use std::io::{self, BufRead, BufReader};
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
+use nix::sys::time::TimeVal;
 
 use crate::linux::{Globals, Table, enter, set};
 
@@ -39,7 +41,7 @@ pub struct Lister {
 }
 
 /// What one listing cost.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Cost {
     /// From start to end.
     pub elapsed: Duration,
@@ -113,29 +115,47 @@ fn rounds_of(connections: u32, rounds: u32, listers: &[Lister]) -> Result<Vec<Ve
 
 /// One listing.
 fn list(lister: &Lister, connections: u32) -> Result<Cost, String> {
-    let said = |error| format!("{}: {error}", lister.program.display());
+    let mut seen = Seen::new(connections);
+    let arguments: Vec<OsString> = lister.arguments.iter().map(Into::into).collect();
+    let cost = spend(&lister.program, &arguments, |out| {
+        seen.read(BufReader::with_capacity(1 << 16, out))
+    })?;
+    Ok(Cost {
+        lines: seen.lines,
+        missing: seen.times.iter().filter(|times| **times == 0).count() as u64,
+        repeated: seen.times.iter().filter(|times| **times > 1).count() as u64,
+        ..cost
+    })
+}
+
+/// Runs a program to its end, and says what it cost. `read` gets its output; what that leaves is thrown away.
+pub(crate) fn spend(
+    program: &Path,
+    arguments: &[OsString],
+    read: impl FnOnce(&mut ChildStdout) -> io::Result<()>,
+) -> Result<Cost, String> {
+    let said = |error| format!("{}: {error}", program.display());
     let before = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| said(error.into()))?;
     let begun = Instant::now();
-    let mut child = Command::new(&lister.program)
-        .args(lister.arguments)
+    let mut child = Command::new(program)
+        .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
         .map_err(said)?;
-    let mut seen = Seen::new(connections);
-    if let Some(out) = child.stdout.take() {
-        seen.read(BufReader::with_capacity(1 << 16, out))
-            .map_err(said)?;
+    if let Some(mut out) = child.stdout.take() {
+        let read = read(&mut out).and_then(|()| io::copy(&mut out, &mut io::sink()));
+        read.map_err(said)?;
     }
     let status = child.wait().map_err(said)?;
     let elapsed = begun.elapsed();
     let after = getrusage(UsageWho::RUSAGE_CHILDREN).map_err(|error| said(error.into()))?;
     if !status.success() {
-        return Err(format!("{}: {status}", lister.program.display()));
+        return Err(format!("{}: {status}", program.display()));
     }
-    let since = |now: nix::sys::time::TimeVal, then: nix::sys::time::TimeVal| {
-        let micros = |time: nix::sys::time::TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
+    let since = |now: TimeVal, then: TimeVal| {
+        let micros = |time: TimeVal| time.tv_sec() * 1_000_000 + time.tv_usec();
         Duration::from_micros((micros(now) - micros(then)).unsigned_abs())
     };
     Ok(Cost {
@@ -143,9 +163,7 @@ fn list(lister: &Lister, connections: u32) -> Result<Cost, String> {
         user: since(after.user_time(), before.user_time()),
         system: since(after.system_time(), before.system_time()),
         peak: after.max_rss(),
-        lines: seen.lines,
-        missing: seen.times.iter().filter(|times| **times == 0).count() as u64,
-        repeated: seen.times.iter().filter(|times| **times > 1).count() as u64,
+        ..Cost::default()
     })
 }
 
@@ -163,7 +181,7 @@ impl Seen {
         }
     }
 
-    fn read(&mut self, mut out: impl BufRead) -> std::io::Result<()> {
+    fn read(&mut self, mut out: impl BufRead) -> io::Result<()> {
         let mut line = Vec::new();
         while out.read_until(b'\n', &mut line)? > 0 {
             self.lines += 1;
@@ -184,25 +202,27 @@ fn source(line: &[u8]) -> Option<usize> {
     usize::try_from(address.to_bits().checked_sub(LASTING)?).ok()
 }
 
-/// The two programs: the `ipct` beside this one, and the installed tool.
+/// The `ipct` that was named, or the one beside this program.
 ///
 /// # Errors
 ///
-/// There is no `ipct` there.
-pub fn listers(ipct: Option<&Path>) -> Result<Vec<Lister>, String> {
+/// There is none.
+pub fn ipct(named: Option<&Path>) -> Result<PathBuf, String> {
     let beside =
         || -> Option<PathBuf> { Some(std::env::current_exe().ok()?.with_file_name("ipct")) };
-    let program = ipct.map(Path::to_owned).or_else(beside);
+    let program = named.map(Path::to_owned).or_else(beside);
     let program = program.filter(|program| program.exists());
-    let Some(program) = program else {
-        return Err(
-            "there is no ipct beside this program: cargo build --release -p ipct".to_owned(),
-        );
-    };
-    Ok(vec![
+    program.ok_or_else(|| {
+        "there is no ipct beside this program: cargo build --release -p ipct".to_owned()
+    })
+}
+
+/// The two programs: `ipct`, and the installed tool.
+pub fn listers(ipct: PathBuf) -> Vec<Lister> {
+    vec![
         Lister {
             name: "ipct --kernel -L",
-            program,
+            program: ipct,
             arguments: &["--kernel", "-L"],
         },
         Lister {
@@ -210,5 +230,5 @@ pub fn listers(ipct: Option<&Path>) -> Result<Vec<Lister>, String> {
             program: "conntrack".into(),
             arguments: &["-L"],
         },
-    ])
+    ]
 }

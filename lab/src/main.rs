@@ -26,6 +26,11 @@ enum Command {
     Bench(commands::bench::Bench),
     /// List a large table of the kernel's with `ipct` and with the installed conntrack, and measure both
     Listing(commands::listing::Listing),
+    /// Report on a large table of the kernel's and on its listing, and measure both beside the dump alone
+    ReportCost(commands::report_cost::ReportCost),
+    /// Receive the kernel's table and throw it away
+    #[command(hide = true)]
+    Discard,
     /// Measure what it costs to pass packets on: Linux, and `ipct run` in its place or beside it
     Live(commands::live::Live),
     /// Play random packet sequences into both until something differs
@@ -40,7 +45,11 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let needs_kernel = !matches!(
         cli.command,
-        Command::Bench(_) | Command::Listing(_) | Command::Live(_)
+        Command::Bench(_)
+            | Command::Listing(_)
+            | Command::ReportCost(_)
+            | Command::Discard
+            | Command::Live(_)
     );
     if needs_kernel && let Err(error) = lab::linux::prepare() {
         eprintln!("lab: {error}");
@@ -49,6 +58,8 @@ fn main() -> ExitCode {
     let outcome = match cli.command {
         Command::Bench(bench) => commands::bench::run(&bench),
         Command::Listing(listing) => commands::listing::run(&listing),
+        Command::ReportCost(asked) => commands::report_cost::run(&asked),
+        Command::Discard => lab::report_cost::discard().map(|_| true),
         Command::Live(live) => commands::live::run(&live),
         Command::Random(random) => commands::random::run(&random),
         Command::Compare(compare) => commands::compare::run(&compare),

@@ -33,11 +33,11 @@ enum Column {
 const COLUMNS: usize = 10;
 
 /// Flows, and what was measured of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Group<'a> {
     rows: Flows<'a>,
     places: Rc<Vec<u32>>,
-    columns: [OnceCell<Ranking>; COLUMNS],
+    columns: Rc<[OnceCell<Ranking>; COLUMNS]>,
     /// Flows.
     pub(super) flows: u64,
     /// With counters, and their packets and bytes from the side that opened them.
@@ -58,7 +58,7 @@ impl<'a> Group<'a> {
             rows,
             flows: places.len() as u64,
             places: Rc::default(),
-            columns: Default::default(),
+            columns: Rc::default(),
             counted: 0,
             packets: 0,
             bytes: 0,

@@ -6,6 +6,7 @@ use super::Scene;
 use super::group::Group;
 use crate::flow::{Origin, Scope, scope};
 use crate::limits::amplifier;
+use crate::picked::Flows;
 use crate::rows::{Side, View};
 
 /// UDP ports of services that send without being answered, or answer elsewhere: logs, flow records,
@@ -54,19 +55,7 @@ pub(super) struct Kinds<'a> {
 impl<'a> Kinds<'a> {
     pub(super) fn of(scene: &Scene<'a>) -> Kinds<'a> {
         let flows = scene.flows();
-        let mut places: [Vec<u32>; GROUPS.len()] = Default::default();
-        let mut counts = [0; COUNTS.len()];
-        // All kinds of a row while it is in the cache.
-        for (place, row) in flows.iter().enumerate() {
-            for (kind, places) in GROUPS.iter().zip(&mut places) {
-                if kind(&row) {
-                    places.push(place as u32);
-                }
-            }
-            for (kind, count) in COUNTS.iter().zip(&mut counts) {
-                *count += u64::from(kind(&row));
-            }
-        }
+        let (marks, counts) = mark(flows);
         let [
             half_open,
             lone_udp,
@@ -83,7 +72,7 @@ impl<'a> Kinds<'a> {
             close_wait,
             unanswered,
             failed,
-        ] = places.map(|places| Group::of(flows, places));
+        ] = groups(flows, &marks);
         let [all, fragments, one_way_udp, closing, tcp] = counts;
         Kinds {
             flows: all,
@@ -109,6 +98,57 @@ impl<'a> Kinds<'a> {
         }
     }
 }
+
+/// The kinds that each flow is of, a bit for each of [`GROUPS`], and how many there are of each of [`COUNTS`]: in one
+/// pass, so that a row is in the cache for all kinds.
+fn mark(flows: Flows<'_>) -> (Vec<u16>, [u64; COUNTS.len()]) {
+    let mut counts = [0; COUNTS.len()];
+    let mut marks = Vec::with_capacity(flows.len());
+    flows.iter().for_each(|row| {
+        for (kind, count) in COUNTS.iter().zip(&mut counts) {
+            *count += u64::from(kind(&row));
+        }
+        let bits = GROUPS
+            .iter()
+            .enumerate()
+            .map(|(n, kind)| u16::from(kind(&row)) << n);
+        marks.push(bits.fold(0, |mark, bit| mark | bit));
+    });
+    (marks, counts)
+}
+
+/// The flows of each kind. In a flood, several kinds are the same flows: those share a group.
+fn groups<'a>(flows: Flows<'a>, marks: &[u16]) -> [Group<'a>; GROUPS.len()] {
+    let mut with = vec![0_usize; 1 << GROUPS.len()];
+    for mark in marks {
+        with[usize::from(*mark)] += 1;
+    }
+    let seen: Vec<usize> = (0..with.len()).filter(|mark| with[*mark] > 0).collect();
+    let has = |mark: usize, kind: usize| mark >> kind & 1 != 0;
+    let mut groups: Vec<Group<'a>> = Vec::with_capacity(GROUPS.len());
+    std::array::from_fn(|kind| {
+        let is_same = |other: &usize| {
+            seen.iter()
+                .all(|mark| has(*mark, kind) == has(*mark, *other))
+        };
+        let group = match (0..kind).find(is_same) {
+            Some(other) => groups[other].clone(),
+            None => {
+                let of_it = seen.iter().filter(|mark| has(**mark, kind));
+                let mut places = Vec::with_capacity(of_it.map(|mark| with[*mark]).sum());
+                let marks = (0..).zip(marks);
+                let marked = marks.filter(|(_, mark)| has(usize::from(**mark), kind));
+                places.extend(marked.map(|(place, _): (u32, _)| place));
+                Group::of(flows, places)
+            }
+        };
+        groups.push(group.clone());
+        group
+    })
+}
+
+/// A mark has a bit for each kind.
+const _: () = assert!(GROUPS.len() <= 16);
 
 /// Whether a flow is of a kind.
 type Kind = fn(&View<'_>) -> bool;

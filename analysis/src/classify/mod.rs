@@ -64,6 +64,23 @@ pub enum Class {
 }
 
 impl Class {
+    /// All of them.
+    pub const ALL: &'static [Class] = &[
+        Class::SpoofedSynFlood,
+        Class::SynFlood,
+        Class::ConnectionFlood,
+        Class::UdpFlood,
+        Class::Reflection,
+        Class::AckFlood,
+        Class::IcmpFlood,
+        Class::CarpetBombing,
+        Class::Scan,
+        Class::OutboundAbuse,
+        Class::ConnectionLeak,
+        Class::Growth,
+        Class::Normal,
+    ];
+
     /// The name, as in JSON.
     pub const fn name(self) -> &'static str {
         match self {

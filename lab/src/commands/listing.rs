@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use lab::listing::{Cost, listers, measure};
+use lab::listing::{Cost, ipct, listers, measure};
 
 /// How large, and with what.
 #[derive(Debug, Args)]
@@ -25,7 +25,7 @@ pub(crate) struct Listing {
 /// Returns whether every listing of ours was whole, needed less than 32 MiB, and took at most a quarter of the
 /// other's user time.
 pub(crate) fn run(listing: &Listing) -> Result<bool, String> {
-    let listers = listers(listing.ipct.as_deref())?;
+    let listers = listers(ipct(listing.ipct.as_deref())?);
     let costs = measure(listing.connections, listing.rounds, &listers)?;
     println!(
         "{} connections, others come and go; the fastest of {} listings",

@@ -5,4 +5,5 @@ pub(crate) mod compare;
 pub(crate) mod listing;
 pub(crate) mod live;
 pub(crate) mod random;
+pub(crate) mod report_cost;
 pub(crate) mod script;

@@ -95,11 +95,22 @@ impl Table {
 
     /// Makes established TCP connections from these addresses, as fast as the kernel takes them.
     pub(crate) fn fill(&mut self, sources: Range<u32>) -> io::Result<()> {
-        let mut addresses = sources.map(Ipv4Addr::from_bits).peekable();
-        while addresses.peek().is_some() {
-            let mut messages: Vec<Message> =
-                addresses.by_ref().take(BATCH).map(established).collect();
-            self.netlink.send(&mut messages)?;
+        self.make(sources.map(|source| established(Ipv4Addr::from_bits(source))))
+    }
+
+    /// Makes half-open connections from addresses of everywhere, each number's another.
+    pub(crate) fn flood(&mut self, numbers: Range<u32>) -> io::Result<()> {
+        /// Odd, so no two numbers have the same product (Knuth's multiplicative hash).
+        const SCATTER: u32 = 2_654_435_761;
+        let scattered = numbers.map(|number| Ipv4Addr::from_bits(number.wrapping_mul(SCATTER)));
+        self.make(scattered.map(half_open))
+    }
+
+    fn make(&mut self, messages: impl Iterator<Item = Message>) -> io::Result<()> {
+        let mut messages = messages.peekable();
+        while messages.peek().is_some() {
+            let mut batch: Vec<Message> = messages.by_ref().take(BATCH).collect();
+            self.netlink.send(&mut batch)?;
         }
         Ok(())
     }
@@ -129,6 +140,12 @@ impl Table {
             entries.extend(entry(answer.attributes));
         })?;
         Ok(entries)
+    }
+
+    /// Receives everything and tells of each entry only that it came.
+    pub(crate) fn discard(&mut self, mut each: impl FnMut()) -> io::Result<()> {
+        let mut message = Message::new(GET, DUMP, 0, 0);
+        self.netlink.request(&mut message, |_| each())
     }
 
     /// Counters by attribute number, summed over all CPUs.
@@ -169,9 +186,20 @@ fn ended(src: Ipv4Addr) -> Message {
 
 /// A request for an established connection that lasts for hours. Only an error is answered.
 fn established(src: Ipv4Addr) -> Message {
-    const CREATE: u16 = 0x400;
     const ANSWERED_AND_ASSURED: u32 = 0x2 | 0x4 | 0x8;
     const ESTABLISHED: u8 = 3;
+    made(src, ANSWERED_AND_ASSURED, ESTABLISHED)
+}
+
+/// A request for a connection whose opener never answered, that lasts as long.
+fn half_open(src: Ipv4Addr) -> Message {
+    const ANSWERED: u32 = 0x2 | 0x8;
+    const SYN_RECV: u8 = 2;
+    made(src, ANSWERED, SYN_RECV)
+}
+
+fn made(src: Ipv4Addr, status: u32, state: u8) -> Message {
+    const CREATE: u16 = 0x400;
     let original = from(src);
     let reply = Ends {
         src: original.dst,
@@ -183,11 +211,11 @@ fn established(src: Ipv4Addr) -> Message {
     let mut message = Message::new(NEW, CREATE, 2, 0);
     message.nest(TUPLE_ORIG, |tuple| put_tuple(tuple, original));
     message.nest(TUPLE_REPLY, |tuple| put_tuple(tuple, reply));
-    message.attribute(STATUS, &ANSWERED_AND_ASSURED.to_be_bytes());
+    message.attribute(STATUS, &status.to_be_bytes());
     message.attribute(TIMEOUT, &20_000u32.to_be_bytes());
     message.nest(PROTOINFO, |info| {
         info.nest(1, |tcp| {
-            tcp.attribute(1, &[ESTABLISHED]);
+            tcp.attribute(1, &[state]);
         });
     });
     message

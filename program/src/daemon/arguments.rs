@@ -1,5 +1,6 @@
 //! `ipct run` on the command line.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -99,6 +100,18 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     proc: Option<PathBuf>,
 
+    /// Answer GET /metrics for Prometheus on this address, as in 127.0.0.1:9817 or [::1]:9817
+    #[arg(long, value_name = "ADDR")]
+    metrics: Option<SocketAddr>,
+
+    /// Lines of each top list of the metrics [default: 10]
+    #[arg(long, value_name = "K", value_parser = top)]
+    metrics_top: Option<Number<0, 100>>,
+
+    /// With --metrics: series by node_exporter's names, too
+    #[arg(long)]
+    metrics_node_exporter: bool,
+
     /// Set a knob, by its name today or of old; may be repeated
     #[arg(long, value_name = "NAME=VALUE", value_parser = setting)]
     sysctl: Vec<Setting>,
@@ -106,6 +119,10 @@ pub(crate) struct Run {
 
 fn workers(text: &str) -> Result<Number<1, 256>, String> {
     text.parse().unwrap_or(0_i64).try_into()
+}
+
+fn top(text: &str) -> Result<Number<0, 100>, String> {
+    text.parse().unwrap_or(-1_i64).try_into()
 }
 
 fn policy(text: &str) -> Result<(String, String), String> {
@@ -134,6 +151,9 @@ impl Run {
             control: self.control.clone(),
             state: self.state.clone(),
             proc: self.proc.clone(),
+            metrics: self.metrics,
+            metrics_top: self.metrics_top,
+            metrics_node_exporter: self.metrics_node_exporter,
             sysctl: self.sysctl.clone(),
         }
     }

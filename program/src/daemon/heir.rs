@@ -113,7 +113,7 @@ impl Predecessor {
     }
 
     /// Says that the new daemon is there.
-    pub(super) fn is_replaced(mut self) {
+    pub(super) fn release(mut self) {
         let mut word = Vec::new();
         put_done(&mut word, Origin::default());
         // If nobody hears it, the old one has the table, too, and saves it.

@@ -17,6 +17,7 @@ mod arguments;
 mod events;
 mod heir;
 mod log;
+mod metrics;
 mod needs;
 mod proc;
 mod rights;
@@ -44,6 +45,7 @@ use tracing::{debug, error, info, warn};
 
 pub(crate) use arguments::Run;
 use heir::Predecessor;
+use metrics::Metrics;
 pub(crate) use proc::unmount_behind;
 use proc::{Files, Mount};
 use saving::Saving;
@@ -111,6 +113,7 @@ struct Daemon<'a> {
     saver: Arc<Saver>,
     server: Server,
     files: Option<Files>,
+    metrics: Option<Metrics>,
     saving: Saving,
     words: Receiver<Word>,
     signal_handle: Handle,
@@ -136,6 +139,7 @@ impl<'a> Daemon<'a> {
         let socket = Place::take(&settings.control).map_err(said)?;
         let mount = settings.proc.mount.as_deref().map(Mount::make);
         let mount = mount.transpose()?;
+        let numbers = metrics::Place::take(&settings.metrics)?;
         rights::keep_only(&needs::of(&settings, arguments.config.as_deref()))?;
         // Threads have the rights of the one that makes them, so there is none before.
         let (sender, words) = channel();
@@ -152,9 +156,20 @@ impl<'a> Daemon<'a> {
                 return Err(why);
             }
         };
+        let numbers = numbers.map(|place| place.serve(&settings.metrics, &tracker));
+        let metrics = match numbers.transpose() {
+            Ok(metrics) => metrics,
+            Err(why) => {
+                if let Some(files) = files {
+                    files.unmount();
+                }
+                server.close();
+                return Err(why);
+            }
+        };
         let saving = Saving::start(&settings, Arc::clone(&tracker), Arc::clone(&saver));
         if let Some(predecessor) = predecessor {
-            predecessor.is_replaced();
+            predecessor.release();
         }
         Ok(Daemon {
             arguments,
@@ -164,6 +179,7 @@ impl<'a> Daemon<'a> {
             saver,
             server,
             files,
+            metrics,
             saving,
             words,
             signal_handle,
@@ -296,6 +312,9 @@ impl<'a> Daemon<'a> {
         self.signal_handle.close();
         if let Some(files) = self.files {
             files.unmount();
+        }
+        if let Some(metrics) = self.metrics {
+            metrics.close();
         }
         self.server.close();
         self.saving.end();

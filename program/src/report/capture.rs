@@ -325,6 +325,7 @@ impl Watched {
         let mut reasons: Vec<_> = reasons.filter(|(_, count)| *count > 0).collect();
         reasons.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
         Traffic {
+            by_state: Vec::new(),
             seconds: secs,
             packets: Some(stats.packets),
             new: self.new,

@@ -154,7 +154,7 @@ fn states(out: &mut impl Write, report: &Report) -> io::Result<()> {
             tally.unreplied,
             tally.assured,
             left.least,
-            left.mean,
+            left.mean(),
             left.greatest
         )?;
     }

@@ -393,7 +393,7 @@ fn states(report: &Report) -> Vec<Line> {
             share,
             tally.unreplied as f64,
             tally.assured as f64,
-            tally.remaining.mean as f64,
+            tally.remaining.mean() as f64,
         ];
         match line.state {
             Some(state) if line.protocol == "tcp" => Line::new(

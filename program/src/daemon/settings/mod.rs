@@ -14,6 +14,7 @@ mod network;
 mod read;
 mod values;
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use toml::de::DeValue;
@@ -215,6 +216,17 @@ settings! {
         level: Level = "\"info\"", Reload;
         /// "stderr", "journal", or "auto": the journal if that is where stderr goes.
         target: Target = "\"auto\"", Restart;
+    }
+    /// Numbers for Prometheus, over HTTP.
+    metrics Metrics {
+        /// The address and port on which GET /metrics is answered; none if empty. There is no password: whoever
+        /// reaches it can read who is in the table.
+        address: Option<SocketAddr> = "\"\"", Restart;
+        /// Lines of each top list: sources, destinations, ports, prefixes. Each is a series while it is one of
+        /// the first.
+        top: Number<0, 100> = "10", Restart;
+        /// Whether there are series by the names of node_exporter, too.
+        node_exporter: bool = "false", Restart;
     }
     /// The files of /proc, made with FUSE.
     proc Proc {

@@ -1,6 +1,7 @@
 //! The configuration file into settings, with every complaint that there is.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -40,6 +41,9 @@ pub(crate) struct Overrides {
     pub(crate) control: Option<PathBuf>,
     pub(crate) state: Option<PathBuf>,
     pub(crate) proc: Option<PathBuf>,
+    pub(crate) metrics: Option<SocketAddr>,
+    pub(crate) metrics_top: Option<Number<0, 100>>,
+    pub(crate) metrics_node_exporter: bool,
     pub(crate) sysctl: Vec<Setting>,
 }
 
@@ -82,6 +86,9 @@ impl Overrides {
             &mut settings.queue.connmark_mask,
             self.connmark_mask.as_ref(),
         );
+        put(&mut settings.metrics.top, self.metrics_top.as_ref());
+        settings.metrics.address = self.metrics.or(settings.metrics.address);
+        settings.metrics.node_exporter |= self.metrics_node_exporter;
         settings.run.drop_invalid |= self.drop_invalid;
         settings.run.sandbox &= !self.no_sandbox;
         if let Some(user) = &self.user {

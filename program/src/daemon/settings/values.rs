@@ -1,5 +1,6 @@
 //! The types of values in the configuration: how each is read, and what it accepts.
 
+use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -109,6 +110,20 @@ impl Value for Option<PathBuf> {
         match value.as_str() {
             Some("") => Ok(None),
             _ => PathBuf::read(value).map(Some).map_err(|_| wrong::<Self>()),
+        }
+    }
+}
+
+impl Value for Option<SocketAddr> {
+    fn accepts() -> String {
+        "an IP address and a port in quotes, as in \"127.0.0.1:9817\" or \"[::1]:9817\", or \"\" for none".to_owned()
+    }
+
+    fn read(value: &DeValue<'_>) -> Result<Self, String> {
+        match value.as_str() {
+            Some("") => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|_| wrong::<Self>()),
+            None => Err(wrong::<Self>()),
         }
     }
 }

@@ -33,9 +33,9 @@ impl Workers {
 
     /// Asks all workers. One that is gone has nothing.
     fn any(&self, ask: impl Fn(&mut Round) -> bool + Copy + Send + 'static) -> bool {
-        (0..self.count()).fold(false, |any, worker| {
-            self.ask_round(worker, ask).unwrap_or(false) || any
-        })
+        let asked = (0..self.count()).map(|worker| self.ask_round(worker, ask).unwrap_or(false));
+        // All of them, whatever the first says.
+        asked.filter(|any| *any).count() > 0
     }
 }
 
