@@ -154,7 +154,7 @@ impl<'a> Daemon<'a> {
         };
         let saving = Saving::start(&settings, Arc::clone(&tracker), Arc::clone(&saver));
         if let Some(predecessor) = predecessor {
-            predecessor.is_replaced();
+            predecessor.let_go();
         }
         Ok(Daemon {
             arguments,

@@ -126,7 +126,7 @@ fn as_another_user_it_does_its_work_and_says_what_must_be_that_users() {
     chown(&home, Some(65534), Some(65533)).unwrap();
     fs::write(bench.path("ipct.conf"), "").unwrap();
     let mut daemon = bench.run(&options);
-    assert!(assert_only(daemon.child.id(), 0) >= 8);
+    assert!(assert_only(daemon.child.id(), 0) >= 6);
     let status = fs::read_to_string(format!("/proc/{}/status", daemon.child.id())).unwrap();
     assert!(
         status.contains("Uid:\t65534\t65534\t65534\t65534"),
