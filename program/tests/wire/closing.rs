@@ -62,12 +62,12 @@ fn another_user_has_the_way_too() {
 fn another_user_listens_also_to_what_has_come_back() {
     let Some(path) = Path::new() else { return };
     path.bridge_by_kernel();
-    path.between.ip("link add comes type dummy");
+    path.between.ip("link add comes type veth peer name goes");
     path.between.ip("link set comes up");
     let daemon = Daemon::start(&path.between, "--user 65534 --tap left,comes");
     path.between.ip("link del comes");
     std::thread::sleep(Duration::from_millis(1_500));
-    path.between.ip("link add comes type dummy");
+    path.between.ip("link add comes type veth peer name goes");
     path.between.ip("link set comes up");
     std::thread::sleep(Duration::from_millis(1_500));
     assert!(path.fetches(SERVER));
