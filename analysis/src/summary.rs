@@ -81,6 +81,8 @@ pub fn grouped(number: u64) -> String {
 /// Seconds as a person says them.
 pub fn duration(secs: f64) -> String {
     match secs {
+        secs if (0.0005..1.0).contains(&secs) => format!("{:.0} ms", secs * 1e3),
+        secs if (1.0..10.0).contains(&secs) => format!("{secs:.1} s"),
         secs if secs < 120.0 => format!("{secs:.0} s"),
         secs if secs < 7_200.0 => format!("{:.0} min", secs / 60.0),
         secs if secs < 172_800.0 => format!("{:.1} h", secs / 3_600.0),
@@ -97,6 +99,14 @@ mod tests {
         assert_eq!(
             [0, 999, 1_000, 1_234_567].map(grouped),
             ["0", "999", "1,000", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn a_duration_has_two_digits_and_its_unit() {
+        assert_eq!(
+            [0.0, 0.022, 1.25, 45.0, 600.0, 7_200.0, 200_000.0].map(duration),
+            ["0 s", "22 ms", "1.2 s", "45 s", "10 min", "2.0 h", "2 days"]
         );
     }
 }

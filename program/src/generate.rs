@@ -41,9 +41,9 @@ pub(crate) fn run(arguments: &Generate) -> io::Result<()> {
         Man::new(verb).render(&mut page)?;
         put(directory, &format!("{name}.1"), &page)?;
     }
-    for (name, about, text) in PAGES {
-        let page = page_of(name, about, text);
-        put(directory, &format!("{name}.7"), page.as_bytes())?;
+    for document in DOCUMENTS {
+        let name = format!("{}.7", document.name);
+        put(directory, &name, page_of(document).as_bytes())?;
     }
     put(directory, "ipct.conf.5", settings::manual().as_bytes())?;
     put(directory, "ipct.conf", settings::sample().as_bytes())?;
@@ -105,24 +105,36 @@ fn overview(command: &Command) -> io::Result<Vec<u8>> {
     Ok(page)
 }
 
-/// What there is to know: for people who read the sources, and as manual pages.
-const PAGES: [(&str, &str, &str); 2] = [
-    (
-        "ipct-queue",
-        "ipct run in the path of live packets: rules for iptables and nftables",
-        include_str!("../docs/queue.md"),
-    ),
-    (
-        "ipct-rights",
-        "what ipct run gives away, and how one daemon takes the place of another",
-        include_str!("../docs/rights.md"),
-    ),
+/// What there is to know about live packets: for people who read the sources, and as a manual page.
+const DOCUMENTS: &[Document] = &[
+    Document {
+        name: "ipct-queue",
+        about: "ipct run in the path of live packets: rules for iptables and nftables",
+        text: include_str!("../docs/queue.md"),
+    },
+    Document {
+        name: "ipct-wire",
+        about: "ipct run beside and between interfaces",
+        text: include_str!("../docs/wire.md"),
+    },
+    Document {
+        name: "ipct-rights",
+        about: "what ipct run gives away, and how one daemon takes the place of another",
+        text: include_str!("../docs/rights.md"),
+    },
 ];
 
+struct Document {
+    name: &'static str,
+    about: &'static str,
+    text: &'static str,
+}
+
 /// A manual page from headings, paragraphs, tables and examples.
-fn page_of(name: &str, about: &str, text: &str) -> String {
+fn page_of(document: &Document) -> String {
+    let Document { name, about, text } = document;
     let mut page = Roff::new();
-    page.control("TH", [name, "7"]);
+    page.control("TH", [*name, "7"]);
     page.control("SH", ["NAME"]);
     page.text([clap_mangen::roff::roman(format!("{name} - {about}"))]);
     for block in blocks(text) {

@@ -30,6 +30,8 @@ pub(super) struct Kinds<'a> {
     /// The rest of the unanswered UDP flows.
     pub(super) plain_udp: Group<'a>,
     pub(super) one_way_udp: u64,
+    /// Unanswered flows of protocols that are neither TCP, UDP nor ICMP.
+    pub(super) other: Group<'a>,
     /// UDP to a port that amplifies, answered.
     pub(super) asked: Group<'a>,
     pub(super) dhcp: Group<'a>,
@@ -70,6 +72,7 @@ impl<'a> Kinds<'a> {
             lone_udp,
             amplified,
             plain_udp,
+            other,
             asked,
             dhcp,
             icmp,
@@ -90,6 +93,7 @@ impl<'a> Kinds<'a> {
             fragments,
             plain_udp,
             one_way_udp,
+            other,
             asked,
             dhcp,
             icmp,
@@ -110,11 +114,12 @@ impl<'a> Kinds<'a> {
 type Kind = fn(&View<'_>) -> bool;
 
 /// The kinds that are measured, in the order of `Kinds::of`.
-const GROUPS: [Kind; 14] = [
+const GROUPS: [Kind; 15] = [
     is_half_open,
     is_lone_udp,
     is_amplified,
     |row| is_lone_udp(row) && !is_amplified(row),
+    is_lone_other,
     is_asked,
     is_dhcp,
     is_icmp,
@@ -156,6 +161,16 @@ fn is_udp_fragments(row: &View<'_>) -> bool {
 fn is_lone_udp(row: &View<'_>) -> bool {
     let is_entry = row.origin().is_entry() || row.origin() == Origin::Fragments;
     is_udp(row) && is_entry && !row.replied() && to_one(row)
+}
+
+/// Of a protocol without ports, or with ports and without a rule of its own.
+fn is_lone_other(row: &View<'_>) -> bool {
+    let has_rules = row.tcp().is_some()
+        || row.protocol == Protocol::TCP
+        || is_udp(row)
+        || row.protocol.is_icmp();
+    let is_entry = row.origin().is_entry() || row.origin() == Origin::Fragments;
+    !has_rules && is_entry && !row.replied() && to_one(row)
 }
 
 fn is_amplified(row: &View<'_>) -> bool {
@@ -204,7 +219,11 @@ fn is_closing(row: &View<'_>) -> bool {
 
 /// Everything that somebody sends and nobody answers.
 fn is_unanswered(row: &View<'_>) -> bool {
-    is_half_open(row) || is_lone_udp(row) || is_stray_tcp(row) || (is_icmp(row) && !row.replied())
+    is_half_open(row)
+        || is_lone_udp(row)
+        || is_lone_other(row)
+        || is_stray_tcp(row)
+        || (is_icmp(row) && !row.replied())
 }
 
 /// A try that failed: what a scan leaves.

@@ -41,7 +41,7 @@ pub enum Class {
     SynFlood,
     /// Complete connections that say nothing.
     ConnectionFlood,
-    /// UDP without answers, to one target.
+    /// UDP without answers, to one target; or another protocol without connections.
     UdpFlood,
     /// Answers that nobody asked for, from services that amplify, or from hosts that were sent SYNs.
     Reflection,

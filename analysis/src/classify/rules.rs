@@ -17,6 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     super::udp::reflection_by_us,
     super::udp::syn_ack_reflection,
     super::udp::udp_flood,
+    super::udp::flood_of_others,
     super::udp::dhcp_flood,
     ack_flood,
     icmp_flood,

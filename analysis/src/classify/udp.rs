@@ -1,4 +1,4 @@
-//! Floods of UDP, and answers that nobody asked for, those of TCP included.
+//! Floods of UDP and of what is like it, and answers that nobody asked for, those of TCP included.
 
 use super::evidence::{Evidence, percent};
 use super::group::Group;
@@ -195,6 +195,21 @@ pub(super) fn udp_flood<'a>(scene: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidenc
     let mut found = vec![flood, from_inside];
     found.extend(by_rate(scene, &kinds.lone_udp));
     found
+}
+
+/// Of GRE, ESP or a number that nobody uses: to a table it is what a flood of UDP is, an entry for each made-up source.
+pub(super) fn flood_of_others<'a>(_: &Scene<'a>, kinds: &Kinds<'a>) -> Vec<Evidence<'a>> {
+    let group = &kinds.other;
+    let many = how_many(group, kinds, "unanswered, and neither TCP, UDP nor ICMP");
+    let several = ramp(group.sources().distinct as f64, 2.0, 20.0);
+    vec![
+        Evidence::about(Class::UdpFlood, group)
+            .needs(number(group).min(weight(group.flows, kinds)), many)
+            .needs(focused(group.focus()), to_one_target(group))
+            .needs(several, from_sources(group))
+            .silently_needs(one_shot(group).max(group.spoofed()))
+            .silently_needs(1.0 - outbound(group)),
+    ]
 }
 
 /// One source that sends much to many ports floods; one that sends little scans.

@@ -110,6 +110,23 @@ fn datagrams_from_made_up_addresses() {
 }
 
 #[test]
+fn packets_of_protocols_without_connections() {
+    for number in [47, 50, 255] {
+        always(Class::UdpFlood, &[0, 200], |world| {
+            for _ in 0..1_500 {
+                let source = world.anybody();
+                let flow = world.flow(source, SERVER, Protocol(number), (0, 0));
+                world.add(Flow {
+                    packets: Some([1, 0]),
+                    bytes: Some([400, 0]),
+                    ..flow
+                });
+            }
+        });
+    }
+}
+
+#[test]
 fn datagrams_from_one_host_to_one_port() {
     always(Class::UdpFlood, &[0, 300], |world| {
         for n in 0..4_000 {

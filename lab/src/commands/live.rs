@@ -36,6 +36,7 @@ pub(crate) fn run(live: &Live) -> Result<bool, String> {
         Between::Linux,
         Between::LinuxTracks,
         Between::Bridge,
+        Between::Queue,
         Between::Tap(1),
         Between::Tap(2),
     ];

@@ -150,6 +150,19 @@ impl Tracker {
         Ok(sums)
     }
 
+    /// All workers' counters together, and then what each has to do, as `worker0.packets`.
+    pub(crate) fn everything(&self) -> Result<Vec<(String, u64)>, Gone> {
+        let named = self.named_counters()?.into_iter();
+        let mut all: Vec<_> = named
+            .map(|(name, count)| (name.to_owned(), count))
+            .collect();
+        for (worker, counts) in self.loads()?.into_iter().enumerate() {
+            let counts = counts.into_iter();
+            all.extend(counts.map(|(name, count)| (format!("worker{worker}.{name}"), count)));
+        }
+        Ok(all)
+    }
+
     /// The knobs, as they are set for all.
     pub(crate) fn config(&self) -> Result<Config, Gone> {
         self.workers

@@ -1,8 +1,10 @@
 //! The kernel's table in every form, beside the installed tool.
 
+use std::net::Ipv4Addr;
+
 use crate::compare::{assert_same, assert_same_lines, at_once, without_sctp};
+use crate::raw::Ends;
 use crate::run::{IPCT, Said, THEIRS, ours, words};
-use crate::sctp;
 use crate::space::Space;
 use crate::traffic::Network;
 
@@ -42,7 +44,14 @@ fn a_router_with_real_traffic_is_listed_as_the_tool_lists_it() {
         return;
     };
     network.talk();
-    sctp::associate(&network);
+    let ends = Ends {
+        client: (&network.client, Ipv4Addr::new(10, 91, 1, 2)),
+        server: (&network.server, Ipv4Addr::new(10, 91, 2, 2)),
+    };
+    ends.associate();
+    ends.tunnel();
+    let listed = network.router.must(THEIRS, &["-L", "-p", "sctp"]);
+    assert!(listed.contains("ESTABLISHED"), "{listed}");
     let session = network.expecting();
     network.settle();
     let router = &network.router;

@@ -20,7 +20,7 @@ mod legality;
 mod loaded;
 mod lost;
 mod messages;
+mod raw;
 mod run;
-mod sctp;
 mod space;
 mod traffic;

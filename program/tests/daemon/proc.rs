@@ -43,6 +43,7 @@ fn the_files_are_those_of_the_kernels_old_and_new_with_their_modes() {
         ("net/nf_conntrack_expect", 0o440),
         ("net/stat/ip_conntrack", 0o444),
         ("net/stat/nf_conntrack", 0o444),
+        ("net/stat/ipct", 0o444),
         ("net/stat", 0o555),
         ("sys/net/nf_conntrack_max", 0o644),
         ("sys/net/ipv4/ip_conntrack_max", 0o644),
@@ -65,12 +66,12 @@ fn the_files_are_those_of_the_kernels_old_and_new_with_their_modes() {
             );
         }
     }
-    // Every name of every knob, and six others.
+    // Every name of every knob, and seven others.
     let names: usize = ip_conntrack::Knob::ALL
         .iter()
         .map(|knob| 1 + knob.info().old_names.len())
         .sum();
-    assert_eq!(files(&root).len(), names + 6);
+    assert_eq!(files(&root).len(), names + 7);
     for file in files(&root) {
         fs::read_to_string(&file).unwrap();
         assert_eq!(fs::metadata(&file).unwrap().len(), 0);
@@ -135,6 +136,15 @@ fn listings_are_those_of_the_replay_and_tools_read_them() {
             .starts_with("0000000b  00000000 "),
         "{stat}"
     );
+    let all = fs::read_to_string(bench.path("proc/net/stat/ipct")).unwrap();
+    for line in [
+        "packets=119",
+        "entries=11",
+        "not_ip=2",
+        "worker0.packets=119",
+    ] {
+        assert!(all.lines().any(|it| it == line), "{line}: {all}");
+    }
 }
 
 #[test]

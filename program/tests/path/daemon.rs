@@ -112,11 +112,21 @@ impl Daemon {
     /// A counter's value, by its name in `-S`; all workers together if each has one.
     pub(crate) fn counter(&self, name: &str) -> u64 {
         let said = self.ask("-S");
-        let values = said
+        let pairs = said
             .split_whitespace()
             .filter_map(|word| word.split_once('='));
-        let ours = values.filter(|(key, _)| key.rsplit('.').next() == Some(name) && *key != "cpu");
-        ours.map(|(_, value)| value.parse::<u64>().unwrap()).sum()
+        let (mut total, mut of_workers) = (None, 0);
+        for (key, value) in pairs {
+            let Ok(value) = value.parse::<u64>() else {
+                continue;
+            };
+            match key.split_once('.') {
+                None if key == name => *total.get_or_insert(0) += value,
+                Some((_, key)) if key == name => of_workers += value,
+                _ => {}
+            }
+        }
+        total.unwrap_or(of_workers)
     }
 
     /// A file of its `/proc`: it is mounted where only the daemon sees it.
@@ -124,6 +134,14 @@ impl Daemon {
         let folder = self.folder.path().strip_prefix("/").unwrap();
         let root = PathBuf::from(format!("/proc/{}/root", self.child.id()));
         root.join(folder).join("proc").join(name)
+    }
+
+    /// Bytes of memory that it has in use.
+    pub(crate) fn memory(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let words = line.unwrap().trim().trim_end_matches(" kB");
+        words.parse::<u64>().unwrap() << 10
     }
 
     pub(crate) fn signal(&self, signal: Signal) {

@@ -65,25 +65,34 @@ impl Drop for Flood {
 }
 
 #[test]
-fn established_transfers_survive_a_flood_on_a_full_table() {
+fn established_transfers_survive_a_flood_on_a_full_table_behind_a_queue() {
     let Some(road) = Road::new() else { return };
     road.rules("--queue-num 0");
-    let daemon = Daemon::start(
-        &road.ours,
-        &format!("--queue 0 --sysctl ip_conntrack_max={MAX}"),
-    );
+    survive_a_flood(&road, "--queue 0");
+}
+
+#[test]
+fn established_transfers_survive_a_flood_on_a_full_table_of_a_bridge() {
+    let Some(road) = Road::new() else { return };
+    road.wired();
+    survive_a_flood(&road, "--bridge r0,r1");
+}
+
+fn survive_a_flood(road: &Road, way: &str) {
+    let limit = format!("--sysctl ip_conntrack_max={MAX}");
+    let daemon = Daemon::start(&road.ours, &format!("{way} {limit}"));
     let listener = road
         .server
         .inside(|| TcpListener::bind((SERVER, 7)).unwrap());
-    let mut pairs: Vec<_> = (0..MAX - 1).map(|_| Pair::open(&road, &listener)).collect();
-    let syns = Flood::start(&road, "-S -p 80 --rand-source");
+    let mut pairs: Vec<_> = (0..MAX - 1).map(|_| Pair::open(road, &listener)).collect();
+    let syns = Flood::start(road, "-S -p 80 --rand-source");
     // One place is left, and the flood fights for it.
     sleep(Duration::from_millis(500));
     assert!(daemon.counter("early_drop") > 100, "{}", daemon.ask("-S"));
     assert_eq!(daemon.counter("drop"), 0);
     // Somebody gets it and is answered, and now all are ASSURED.
-    pairs.push(Pair::open(&road, &listener));
-    let datagrams = Flood::start(&road, "-2 -p 53 -a 10.1.0.3");
+    pairs.push(Pair::open(road, &listener));
+    let datagrams = Flood::start(road, "-2 -p 53 -a 10.1.0.3");
     let mut longest = Duration::ZERO;
     let since = Instant::now();
     // Longer than the five seconds after which it is said again.

@@ -28,6 +28,8 @@ fn flows_through(road: &Road, daemon: &Daemon) {
         &["udp 17", "src=fd01::2", "dport=53"],
         &["udp 17", "dport=5353", "UNREPLIED"],
         &["icmp 1", SERVER],
+        &["sctp 132 ESTABLISHED", "dport=9", "ASSURED"],
+        &["gre 47", SERVER, "ASSURED"],
         &["icmpv6 58", "fd03::2"],
     ] {
         assert!(has(words), "no {words:?} in {table:#?}");
@@ -63,24 +65,22 @@ fn four_queues_however_the_kernel_spreads_packets() {
 }
 
 #[test]
+fn a_bridge() {
+    let Some(road) = Road::new() else { return };
+    road.wired();
+    assert!(!road.is_open());
+    let daemon = Daemon::start(&road.ours, "--bridge r0,r1");
+    flows_through(&road, &daemon);
+    daemon.stop();
+    assert!(!road.is_open());
+}
+
+#[test]
 fn a_tun_device() {
     let Some(road) = Road::new() else { return };
     let daemon = Daemon::start(&road.ours, "--tun ipct0");
-    // A TUN device has packets as they are on a wire; Linux would count what it keeps together as one.
-    road.client.ip("link set c0 gso_max_segs 1");
-    road.server.ip("link set s0 gso_max_segs 1");
-    road.ours.sysctl(&[
-        "net.ipv4.conf.all.rp_filter=0",
-        "net.ipv4.conf.ipct0.rp_filter=0",
-    ]);
-    for family in ["-4", "-6"] {
-        road.ours
-            .ip(&format!("{family} route add default dev ipct0 table 100"));
-        for device in ["r0", "r1"] {
-            road.ours
-                .ip(&format!("{family} rule add iif {device} lookup 100"));
-        }
-    }
+    road.packet_by_packet();
+    road.through("ipct0");
     flows_through(&road, &daemon);
     assert!(assert_only(daemon.id(), CHOWN) >= 8);
     daemon.stop();

@@ -9,10 +9,17 @@ mod closing;
 mod daemon;
 mod documents;
 mod flood;
+#[path = "../wire/frames.rs"]
+mod frames;
+mod harm;
 mod killed;
 mod lives;
+#[path = "../wire/mangled.rs"]
+mod mangled;
 mod overload;
 mod ping;
+#[path = "../conntrack/raw.rs"]
+mod raw;
 mod replace;
 mod road;
 #[path = "../conntrack/run.rs"]

@@ -82,6 +82,55 @@ impl Road {
         }
     }
 
+    /// Makes a wire of our router: the client's gateway is the next one, and what comes in at `r0` and `r1` goes nowhere
+    /// by itself.
+    pub(crate) fn wired(&self) {
+        let Road {
+            client,
+            ours,
+            theirs,
+            ..
+        } = self;
+        for (space, device) in [(client, "c0"), (ours, "r0"), (ours, "r1"), (theirs, "k0")] {
+            // What is on the wire is what was counted: whole frames, with their checksums.
+            let offloads = "tx off gso off tso off gro off rxvlan off txvlan off";
+            let words: Vec<_> = ["-K", device]
+                .into_iter()
+                .chain(offloads.split(' '))
+                .collect();
+            space.must("ethtool", &words);
+        }
+        self.packet_by_packet();
+        for (space, device) in [(ours, "r0"), (ours, "r1"), (theirs, "k0")] {
+            space.ip(&format!("addr flush dev {device}"));
+        }
+        theirs.ip("addr add 10.1.0.1/24 dev k0");
+        theirs.ip("addr add fe80::1/64 dev k0 nodad");
+        theirs.ip("-6 addr add fd01::1/64 dev k0 nodad");
+    }
+
+    /// Has hosts send packets as they are on a wire: Linux counts what it keeps together as one.
+    pub(crate) fn packet_by_packet(&self) {
+        self.client.ip("link set c0 gso_max_segs 1");
+        self.server.ip("link set s0 gso_max_segs 1");
+    }
+
+    /// Routes what is forwarded into a device, and what comes out of that on its way.
+    pub(crate) fn through(&self, device: &str) {
+        let filter = format!("net.ipv4.conf.{device}.rp_filter=0");
+        self.ours
+            .sysctl(&["net.ipv4.conf.all.rp_filter=0", &filter]);
+        for family in ["-4", "-6"] {
+            self.ours.ip(&format!(
+                "{family} route add default dev {device} table 100"
+            ));
+            for from in ["r0", "r1"] {
+                self.ours
+                    .ip(&format!("{family} rule add iif {from} lookup 100"));
+            }
+        }
+    }
+
     /// Whether the client reaches the server.
     pub(crate) fn is_open(&self) -> bool {
         self.client.run("ping", &["-c1", "-W1", SERVER]).status == 0

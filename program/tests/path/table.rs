@@ -41,7 +41,14 @@ pub(crate) fn assert_same(road: &Road, daemon: &Daemon) -> Table {
         if are_the_same(&ours, &theirs) {
             return ours;
         }
-        last = Some((ours, theirs));
+        let differs =
+            |(entry, timeout): &(&String, &i64), other: &Table| other.get(*entry) != Some(*timeout);
+        let only = |one: &Table, other: &Table| -> Table {
+            let only = one.iter().filter(|entry| differs(entry, other));
+            only.map(|(entry, timeout)| (entry.clone(), *timeout))
+                .collect()
+        };
+        last = Some((only(&ours, &theirs), only(&theirs, &ours)));
     }
     panic!("the tables differ: {last:#?}; {}", daemon.log());
 }

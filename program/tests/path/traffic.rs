@@ -1,10 +1,12 @@
 //! Traffic of real programs.
 
 use std::fs;
+use std::net::Ipv4Addr;
 use std::process::Child;
 use std::thread::sleep;
 use std::time::Duration;
 
+use crate::raw::Ends;
 use crate::road::{NOBODY, Road, SERVER};
 
 /// Servers, which end with the value.
@@ -99,7 +101,14 @@ pub(crate) fn all_kinds(road: &Road) {
         );
         assert_ne!(said.status, 0, "{server}");
     }
-    client.must("iperf3", &["-c", SERVER, "-t", "1"]);
+    // Not more than all on the way can take: what is lost between two trackers, only one of them has seen.
+    client.must("iperf3", &["-c", SERVER, "-t", "1", "-b", "100M"]);
+    let ends = Ends {
+        client: (client, Ipv4Addr::new(10, 1, 0, 2)),
+        server: (&road.server, Ipv4Addr::new(10, 3, 0, 2)),
+    };
+    ends.associate();
+    ends.tunnel();
     let said = client.run("curl", &["-s", "-m", "1", &format!("http://{NOBODY}/")]);
     assert_ne!(said.status, 0);
 }

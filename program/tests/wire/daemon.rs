@@ -103,6 +103,12 @@ impl Daemon {
         run(IPCT, &[&["--socket", &socket], arguments].concat())
     }
 
+    /// A counter of all workers together, as it is now.
+    pub(crate) fn counter(&self, name: &str) -> u64 {
+        let said = self.ask(&["-S"]).out;
+        said.lines().map(|line| sum(line, name)).sum()
+    }
+
     /// Bytes of memory that it has in use.
     pub(crate) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();

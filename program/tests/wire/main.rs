@@ -12,9 +12,12 @@ mod closing;
 mod daemon;
 mod frames;
 mod listing;
+mod mangled;
 mod path;
 #[path = "../path/ping.rs"]
 mod ping;
+#[path = "../conntrack/raw.rs"]
+mod raw;
 mod replace;
 #[path = "../conntrack/run.rs"]
 #[allow(dead_code, reason = "shared with another test program")]

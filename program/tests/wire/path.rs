@@ -11,6 +11,7 @@ use std::net::TcpStream;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::raw::Ends;
 use crate::space::Space;
 
 pub(crate) const CLIENT: &str = "10.93.1.2";
@@ -179,6 +180,13 @@ impl Path {
             .must("iperf3", &["-c", SERVER, "-t", "1", "-b", "20M"]);
         self.client
             .must("iperf3", &["-u", "-c", SERVER, "-t", "1", "-b", "5M"]);
+        let address = |text: &str| text.parse().unwrap();
+        let ends = Ends {
+            client: (&self.client, address(CLIENT)),
+            server: (&self.server, address(SERVER)),
+        };
+        ends.associate();
+        ends.tunnel();
         std::thread::sleep(Duration::from_millis(500));
     }
 }

@@ -14,16 +14,13 @@
 
 use std::fs;
 use std::io;
-use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use ip_conntrack_link::sys::bpf::Attached;
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
+use super::daemon::{Daemon, of_process};
 use super::feeder::{Feeder, Pace, Pick};
 use super::router::{INTERFACES, SETTINGS, Task, cpu_time};
 use super::{BUCKETS, Family, Kind, apart};
@@ -44,6 +41,15 @@ const PATIENCE: Duration = Duration::from_millis(300);
 /// How long frames are sent at most.
 const LONGEST: Duration = Duration::from_secs(60);
 
+/// What comes in goes to the daemon, and is not tracked by the kernel.
+const TO_QUEUE: &str = "*raw
+-A PREROUTING -j CT --notrack
+COMMIT
+*mangle
+-A PREROUTING -i in -j NFQUEUE --queue-num 0
+COMMIT
+";
+
 /// What is between `in` and `out`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Between {
@@ -53,6 +59,8 @@ pub enum Between {
     LinuxTracks,
     /// The daemon bridges.
     Bridge,
+    /// Linux forwards what the daemon, behind a queue of netfilter's, lets pass.
+    Queue,
     /// Linux forwards and the daemon listens, with so many workers.
     Tap(u32),
 }
@@ -64,6 +72,7 @@ impl Between {
             Between::Linux => "Linux forwards".to_owned(),
             Between::LinuxTracks => "Linux forwards with conntrack".to_owned(),
             Between::Bridge => "ipct run --bridge".to_owned(),
+            Between::Queue => "ipct run --queue".to_owned(),
             Between::Tap(workers) => format!("ipct run --tap --workers {workers}"),
         }
     }
@@ -72,6 +81,7 @@ impl Between {
         match self {
             Between::Linux | Between::LinuxTracks => None,
             Between::Bridge => Some("--bridge in,out".to_owned()),
+            Between::Queue => Some("--queue 0".to_owned()),
             Between::Tap(workers) => Some(format!("--tap in --workers {workers}")),
         }
     }
@@ -134,6 +144,7 @@ impl Bench {
         match between {
             Between::LinuxTracks => run("nft", &["-f", "-"], Task::Track.rules())?,
             Between::Linux | Between::Tap(_) => run("nft", &["-f", "-"], Task::Forward.rules())?,
+            Between::Queue => run("iptables-restore", &[], TO_QUEUE)?,
             Between::Bridge => {}
         }
         let pace = Pace::new(UNDER_WAY).map_err(|error| error.to_string())?;
@@ -243,7 +254,7 @@ impl Bench {
     fn cpu(&self) -> Result<Duration, String> {
         let mut sum = cpu_time()?;
         if let Some(daemon) = &self.daemon {
-            sum += of_process(daemon.child.id());
+            sum += daemon.cpu_time();
         }
         let processes = fs::read_dir("/proc").map_err(|error| format!("/proc: {error}"))?;
         for process in processes.flatten() {
@@ -257,97 +268,4 @@ impl Bench {
         }
         Ok(sum)
     }
-}
-
-/// The CPUs' time that a process's threads have taken.
-fn of_process(id: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{id}/task"))
-        .into_iter()
-        .flatten()
-        .flatten();
-    let nanos = tasks.filter_map(|task| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    });
-    Duration::from_nanos(nanos.sum())
-}
-
-/// The daemon, on the CPUs that the sender does not use.
-struct Daemon {
-    child: Child,
-    folder: String,
-}
-
-impl Daemon {
-    fn start(ipct: &Path, way: &str, flows: u32) -> Result<Daemon, String> {
-        let folder = format!("/tmp/lab-live-{}", std::process::id());
-        let said = |error: io::Error| format!("{}: {error}", ipct.display());
-        fs::create_dir_all(&folder).map_err(said)?;
-        let config = format!("{folder}/ipct.conf");
-        let text = format!("[control]\npath = \"{folder}/socket\"\n[state]\npath = \"\"\n");
-        fs::write(&config, text).map_err(said)?;
-        let child = Command::new("taskset")
-            .args([
-                "-c",
-                &others(),
-                &ipct.to_string_lossy(),
-                "run",
-                "--config",
-                &config,
-            ])
-            .args(way.split(' '))
-            .args([
-                "--sysctl",
-                &format!("nf_conntrack_max={}", 2 * flows + 1000),
-            ])
-            .args(["--sysctl", "nf_conntrack_checksum=0"])
-            .stdin(Stdio::null())
-            .stderr(fs::File::create(format!("{folder}/log")).map_err(said)?)
-            .spawn()
-            .map_err(said)?;
-        let daemon = Daemon { child, folder };
-        let end = Instant::now() + Duration::from_secs(10);
-        while UnixStream::connect(format!("{}/socket", daemon.folder)).is_err() {
-            if Instant::now() > end {
-                let why = daemon.stop()?;
-                return Err(format!(
-                    "{}: the daemon does not start: {why}",
-                    ipct.display()
-                ));
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        Ok(daemon)
-    }
-
-    /// Ends it. => what it has said.
-    fn stop(mut self) -> Result<String, String> {
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
-        let said = |error: io::Error| format!("the daemon's end: {error}");
-        self.child.wait().map_err(said)?;
-        fs::read_to_string(format!("{}/log", self.folder)).map_err(said)
-    }
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = kill(Pid::from_raw(self.child.id() as i32), Signal::SIGTERM);
-        let _ = self.child.wait();
-        let _ = fs::remove_dir_all(&self.folder);
-    }
-}
-
-/// All CPUs but the last, on which the sender is; that one if there is no other.
-fn others() -> String {
-    format!("0-{}", all_cpus().saturating_sub(2))
-}
-
-fn all_cpus() -> usize {
-    let online = fs::read_to_string("/sys/devices/system/cpu/online").unwrap_or_default();
-    let last = online
-        .trim()
-        .rsplit(['-', ','])
-        .next()
-        .and_then(|last| last.parse().ok());
-    last.unwrap_or(0) + 1
 }

@@ -17,6 +17,7 @@
 //! anybody on the machine listens, be it in another namespace. Connections are counted
 //! (`nf_conntrack_acct`), as they are here.
 
+mod daemon;
 mod feeder;
 mod frames;
 pub mod live;

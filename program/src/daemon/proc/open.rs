@@ -102,6 +102,12 @@ impl Open {
         match self.content {
             Content::OldCounters => stats::ip_conntrack(&mut self.buffer, &tracker.cpus()?),
             Content::Counters => stats::nf_conntrack(&mut self.buffer, &tracker.cpus()?),
+            Content::Everything => {
+                for (name, count) in tracker.everything()? {
+                    self.buffer
+                        .extend_from_slice(format!("{name}={count}\n").as_bytes());
+                }
+            }
             Content::Knob(knob) => {
                 self.buffer = format!("{}\n", tracker.knob(knob)?).into_bytes();
             }

@@ -19,6 +19,8 @@ pub(super) enum Content {
     OldCounters,
     /// Counters, as `net/stat/nf_conntrack` shows them.
     Counters,
+    /// Every counter and what each worker has to do, `NAME=VALUE` a line, as behind `ipct -S`: the kernel has no such file.
+    Everything,
     /// A knob.
     Knob(Knob),
 }
@@ -57,6 +59,7 @@ impl Tree {
             ("net/nf_conntrack_expect", Content::Expectations, 0o440),
             ("net/stat/ip_conntrack", Content::OldCounters, 0o444),
             ("net/stat/nf_conntrack", Content::Counters, 0o444),
+            ("net/stat/ipct", Content::Everything, 0o444),
         ] {
             tree.add(path, content, mode);
         }

@@ -294,14 +294,8 @@ impl Client<'_> {
                 Ok(End::Ack)
             }
             own::Ask::Reasons => {
-                for (name, count) in tracker.named_counters()? {
-                    own::Told::Reason(name, count).write(&mut self.out, origin, flag::MULTI);
-                }
-                for (worker, counts) in tracker.loads()?.into_iter().enumerate() {
-                    for (name, count) in counts {
-                        let name = format!("worker{worker}.{name}");
-                        own::Told::Reason(&name, count).write(&mut self.out, origin, flag::MULTI);
-                    }
+                for (name, count) in tracker.everything()? {
+                    own::Told::Reason(&name, count).write(&mut self.out, origin, flag::MULTI);
                 }
                 Ok(End::Done)
             }

@@ -133,6 +133,8 @@ fn path(
     height: impl Fn(f64) -> f64,
 ) -> String {
     let mut path = format!("M0 {bottom}");
+    // A slope goes from middle to middle; what was last lasts to the end.
+    let ends = is_area.then(|| values.last()).flatten();
     for (n, value) in values.iter().enumerate() {
         let (left, y) = (n as f64 * step, bottom - height(*value));
         match is_area {
@@ -143,10 +145,14 @@ fn path(
             ),
         }
     }
-    put(
-        &mut path,
-        format_args!("L{:.1} {bottom}Z", values.len() as f64 * step),
-    );
+    let right = values.len() as f64 * step;
+    if let Some(last) = ends {
+        put(
+            &mut path,
+            format_args!("L{right:.1} {:.1}", bottom - height(*last)),
+        );
+    }
+    put(&mut path, format_args!("L{right:.1} {bottom}Z"));
     path
 }
 
