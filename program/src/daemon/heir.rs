@@ -112,8 +112,8 @@ impl Predecessor {
         }
     }
 
-    /// Says that the new daemon is there.
-    pub(super) fn release(mut self) {
+    /// Says that the new daemon is there, and the old one may end.
+    pub(super) fn let_go(mut self) {
         let mut word = Vec::new();
         put_done(&mut word, Origin::default());
         // If nobody hears it, the old one has the table, too, and saves it.

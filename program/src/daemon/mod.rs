@@ -169,7 +169,7 @@ impl<'a> Daemon<'a> {
         };
         let saving = Saving::start(&settings, Arc::clone(&tracker), Arc::clone(&saver));
         if let Some(predecessor) = predecessor {
-            predecessor.release();
+            predecessor.let_go();
         }
         Ok(Daemon {
             arguments,

@@ -7,7 +7,7 @@ use rustix::process::Signal;
 use crate::daemon::Daemon;
 use crate::frames::{Sender, frame, udp, v4};
 use crate::path::{Path, SERVER};
-use crate::threads::{CHOWN, assert_only};
+use crate::threads::{BPF, CHOWN, assert_only};
 
 /// Frames that wait in the sockets' rings.
 const WAITING: u16 = 500;
@@ -45,6 +45,39 @@ fn frames_that_were_received_go_out_before_the_end() {
     let passed = received(&path) - before;
     println!("{passed} of {WAITING} frames went out");
     assert!(passed >= u64::from(WAITING), "{passed}: {}", ended.log);
+}
+
+#[test]
+fn another_user_has_the_way_too() {
+    let Some(path) = Path::new() else { return };
+    let daemon = Daemon::start(&path.between, "--user 65534 --bridge left,right");
+    assert!(path.fetches(SERVER));
+    assert!(assert_only(daemon.id(), 0) >= 5);
+    let ended = daemon.stop();
+    assert!(ended.load("bridge_sent") > 0, "{}", ended.log);
+    assert!(!ended.log.contains("ERROR"), "{}", ended.log);
+}
+
+#[test]
+fn another_user_listens_also_to_what_has_come_back() {
+    let Some(path) = Path::new() else { return };
+    path.bridge_by_kernel();
+    path.between.ip("link add comes type veth peer name goes");
+    path.between.ip("link set comes up");
+    let daemon = Daemon::start(&path.between, "--user 65534 --tap left,comes");
+    path.between.ip("link del comes");
+    std::thread::sleep(Duration::from_millis(1_500));
+    path.between.ip("link add comes type veth peer name goes");
+    path.between.ip("link set comes up");
+    std::thread::sleep(Duration::from_millis(1_500));
+    assert!(path.fetches(SERVER));
+    assert!(assert_only(daemon.id(), BPF) >= 5);
+    let ended = daemon.stop();
+    for words in ["comes is gone", "comes has come back, and is listened on"] {
+        assert!(ended.log.contains(words), "{words}: {}", ended.log);
+    }
+    assert!(ended.load("packets") > 0, "{}", ended.log);
+    assert!(!ended.log.contains("ERROR"), "{}", ended.log);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The daemon in a namespace.
 
 use std::fs;
+use std::os::unix::fs::chown;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Stdio};
 use std::rc::Rc;
@@ -66,6 +67,10 @@ impl Daemon {
             path("socket")
         );
         fs::write(path("ipct.conf"), config).unwrap();
+        if let Some((_, user)) = arguments.split_once("--user ") {
+            let user = user.split(' ').next().unwrap().parse().unwrap();
+            chown(folder.path(), Some(user), Some(user)).unwrap();
+        }
         let config = path("ipct.conf");
         let mut words = vec!["run", "--config", &config];
         words.extend(arguments.split_whitespace());

@@ -31,11 +31,13 @@ impl Workers {
         });
     }
 
-    /// Asks all workers. One that is gone has nothing.
+    /// Asks all workers, each of them. One that is gone has nothing.
     fn any(&self, ask: impl Fn(&mut Round) -> bool + Copy + Send + 'static) -> bool {
-        let asked = (0..self.count()).map(|worker| self.ask_round(worker, ask).unwrap_or(false));
-        // All of them, whatever the first says.
-        asked.filter(|any| *any).count() > 0
+        let mut any = false;
+        for worker in 0..self.count() {
+            any |= self.ask_round(worker, ask).unwrap_or(false);
+        }
+        any
     }
 }
 
