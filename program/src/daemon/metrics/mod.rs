@@ -53,6 +53,8 @@ impl Metrics {
         let said = |error| format!("metrics.address = \"{address}\": {error}");
         let listener = TcpListener::bind(address).map_err(said)?;
         listener.set_nonblocking(true).map_err(said)?;
+        // Port 0 is one of the system's choice.
+        let address = listener.local_addr().map_err(said)?;
         let page = Page {
             looks: Looks::new(Arc::clone(tracker), settings.top.get()),
             tracker: Arc::clone(tracker),
