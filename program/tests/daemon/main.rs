@@ -17,6 +17,7 @@ mod journal;
 mod kills;
 mod knobs;
 mod life;
+mod metrics;
 mod mount;
 mod packets;
 mod proc;

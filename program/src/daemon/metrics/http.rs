@@ -128,16 +128,9 @@ pub(super) fn serve(shared: &Arc<Shared>, listener: &TcpListener) {
 }
 
 fn admit(shared: &Arc<Shared>, stream: TcpStream, number: u64) {
-    let mut clients = shared.clients();
-    if clients.len() >= MOST {
-        shared.counts.turned_away.fetch_add(1, Relaxed);
-        // Those before it were told already.
-        let oldest = clients.values().nth(clients.len() - MOST);
-        oldest.inspect(|oldest| drop(oldest.shutdown(Shutdown::Both)));
-    }
-    if clients.len() >= 2 * MOST {
+    let Some(mut clients) = a_place(shared) else {
         return;
-    }
+    };
     let Ok(copy) = stream.try_clone() else {
         return;
     };
@@ -157,6 +150,29 @@ fn admit(shared: &Arc<Shared>, stream: TcpStream, number: u64) {
     if started.is_err() {
         shared.clients().remove(&number);
     }
+}
+
+/// Makes a place for one more. Those that have to go for it are told, and may take a moment to end; meanwhile, others wait
+/// in the system's queue. => `None` if they do not end.
+fn a_place(shared: &Shared) -> Option<MutexGuard<'_, BTreeMap<u64, TcpStream>>> {
+    let began = Instant::now();
+    let clients = shared.clients();
+    if clients.len() >= MOST {
+        shared.counts.turned_away.fetch_add(1, Relaxed);
+        // Those before it were told already.
+        let oldest = clients.values().nth(clients.len() - MOST);
+        oldest.inspect(|oldest| drop(oldest.shutdown(Shutdown::Both)));
+    }
+    drop(clients);
+    while began.elapsed() < DEADLINE {
+        let clients = shared.clients();
+        if clients.len() < 2 * MOST {
+            return Some(clients);
+        }
+        drop(clients);
+        thread::sleep(Duration::from_millis(1));
+    }
+    None
 }
 
 /// How long may still be waited.

@@ -56,6 +56,8 @@ impl Place {
         let said = |error| format!("metrics.address = \"{address}\": {error}");
         let listener = TcpListener::bind(address).map_err(said)?;
         listener.set_nonblocking(true).map_err(said)?;
+        // Port 0 is one of the system's choice.
+        let address = listener.local_addr().map_err(said)?;
         Ok(Some(Place { address, listener }))
     }
 

@@ -153,7 +153,7 @@ const COUNTERS: [(&str, &str); 9] = [
 /// A counter of `conntrack -S`: its name, what it counts, and where it is.
 type Stat = (&'static str, &'static str, fn(&CpuStats) -> u64);
 
-const STATS: [Stat; 11] = [
+const STATS: [Stat; 13] = [
     ("found", "Tuples that translation found taken", |s| s.found),
     ("invalid", "Packets that were INVALID", |s| s.invalid),
     ("insert", "Entries made by hand", |s| s.insert),
@@ -177,6 +177,8 @@ const STATS: [Stat; 11] = [
     ("expect_new", "Expected connections that arrived", |s| {
         s.expect_new
     }),
+    ("expect_create", "Expectations made", |s| s.expect_create),
+    ("expect_delete", "Expectations removed", |s| s.expect_delete),
 ];
 
 fn sum(cpus: &[CpuStats], of: fn(&CpuStats) -> u64) -> f64 {
@@ -286,8 +288,8 @@ fn who(text: &mut Text, report: &Report) {
             spread.destinations as f64,
         ),
         (
-            "ipct_source_entropy_bits",
-            "How evenly entries are spread over their sources.",
+            "ipct_source_entropy",
+            "How evenly entries are spread over their sources, in bits.",
             spread.source_entropy,
         ),
     ] {
