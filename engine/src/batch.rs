@@ -22,6 +22,7 @@ use crate::index::Glance;
 use crate::look::Look;
 use crate::packet::{LinkType, Packet, Plain};
 use crate::prefetch;
+use crate::proto::Terms;
 use crate::slab::NONE;
 use crate::time::Time;
 use crate::tuple::{Addresses, Direction, Zone, ZoneDirections};
@@ -57,7 +58,6 @@ struct Lane<'a> {
     place: u32,
     kind: Kind,
     flipped: bool,
-    mirrored: bool,
 }
 
 /// What is to be done with a lane.
@@ -82,7 +82,6 @@ const EMPTY: Lane<'_> = Lane {
     place: NONE,
     kind: Kind::Skip,
     flipped: false,
-    mirrored: false,
 };
 
 const _: () = assert!(size_of::<Lane<'_>>() == 64);
@@ -99,6 +98,7 @@ impl Conntrack {
         let count = arrivals.len().min(verdicts.len());
         let (arrivals, verdicts) = (&arrivals[..count], &mut verdicts[..count]);
         let groups = count.div_ceil(GROUP);
+        let terms = Terms::of(&self.config);
         let mut lanes = [[EMPTY; GROUP]; 4];
         for turn in 0..groups + 3 {
             let group = |number: usize| number * GROUP..((number + 1) * GROUP).min(count);
@@ -117,7 +117,13 @@ impl Conntrack {
             if turn >= 3 {
                 let at = group(turn - 3);
                 let lanes = &lanes[(turn - 3) % 4];
-                self.leave_group(zone, lanes, &arrivals[at.clone()], &mut verdicts[at]);
+                self.leave_group(
+                    zone,
+                    &terms,
+                    lanes,
+                    &arrivals[at.clone()],
+                    &mut verdicts[at],
+                );
             }
         }
     }
@@ -155,12 +161,13 @@ impl Conntrack {
     fn leave_group(
         &mut self,
         zone: Zone,
+        terms: &Terms,
         lanes: &[Lane<'_>; GROUP],
         arrivals: &[Arrival<'_>],
         verdicts: &mut [Verdict],
     ) {
         for ((lane, arrival), verdict) in lanes.iter().zip(arrivals).zip(verdicts) {
-            self.leave(zone, lane, arrival, verdict);
+            self.leave(zone, terms, lane, arrival, verdict);
         }
     }
 
@@ -189,34 +196,50 @@ impl Conntrack {
 
     /// The last step.
     #[inline(always)]
-    fn leave(&mut self, zone: Zone, lane: &Lane<'_>, arrival: &Arrival<'_>, verdict: &mut Verdict) {
-        if lane.kind != Kind::Own || !self.leave_usually(zone, lane, arrival.time, verdict) {
+    fn leave(
+        &mut self,
+        zone: Zone,
+        terms: &Terms,
+        lane: &Lane<'_>,
+        arrival: &Arrival<'_>,
+        verdict: &mut Verdict,
+    ) {
+        let may_be_usual = lane.kind == Kind::Own && zone.applies == ZoneDirections::Both;
+        if !may_be_usual || !self.leave_usually(terms, lane, arrival.time, verdict) {
             self.leave_slowly(zone, lane, arrival, verdict);
         }
     }
 
-    /// The last step of a usual packet; `false` if it is none.
-    #[inline(always)]
+    /// The last step of a usual packet; `false` if it is none. (A function of its own, so that what the
+    /// others keep at hand does not crowd it.)
+    #[inline(never)]
     fn leave_usually(
         &mut self,
-        zone: Zone,
+        terms: &Terms,
         lane: &Lane<'_>,
-        time: Time,
+        now: Time,
         verdict: &mut Verdict,
     ) -> bool {
+        if now < self.now || (lane.is_v6() && !self.has_addresses(lane)) {
+            return false;
+        }
         let guess = Guess {
             slot: lane.place,
-            key: lane.key(),
+            ends: lane.ends,
+            parts: lane.parts,
             flipped: lane.flipped,
         };
-        let may_be_usual = !lane.mirrored && zone.applies == ZoneDirections::Both;
-        let now = time.max(self.now);
-        if !may_be_usual || !self.follow_usually(&guess, &lane.packet, now, verdict) {
+        if !self.follow_usually(&guess, &lane.packet, now, terms, verdict) {
             return false;
         }
         self.stats.packets += 1;
-        self.tick(time);
+        self.now = now;
         true
+    }
+
+    #[inline(never)]
+    fn has_addresses(&self, lane: &Lane<'_>) -> bool {
+        self.table.has_addresses(lane.place, &lane.key())
     }
 
     /// The last step of all others.
@@ -286,13 +309,21 @@ impl Conntrack {
         lane.parts = probe.key.parts;
         lane.hash = probe.hash;
         lane.place = self.table.home(probe.hash);
-        lane.kind = Kind::Own;
+        lane.kind = match probe.mirrored {
+            true => Kind::Other,
+            false => Kind::Own,
+        };
         lane.flipped = probe.flipped;
-        lane.mirrored = probe.mirrored;
     }
 }
 
 impl Lane<'_> {
+    /// As the key has it.
+    #[inline(always)]
+    const fn is_v6(&self) -> bool {
+        !self.packet.is_v4()
+    }
+
     #[inline(always)]
     fn key(&self) -> Key {
         let wide = match self.packet.addresses() {
@@ -312,7 +343,7 @@ impl Lane<'_> {
             key: self.key(),
             hash: self.hash,
             flipped: self.flipped,
-            mirrored: self.mirrored,
+            mirrored: false,
         }
     }
 }

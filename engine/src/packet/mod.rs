@@ -209,6 +209,16 @@ impl<'a> Packet<'a> {
         self.ip.skip(self.l4_at as usize)
     }
 
+    /// The same, if the transport header begins within what there is.
+    #[inline(always)]
+    pub(crate) fn l4_usual(&self) -> Option<Segment<'a>> {
+        let at = self.l4_at as usize;
+        Some(Segment {
+            bytes: self.ip.bytes.get(at..)?,
+            len: self.ip.len.wrapping_sub(at),
+        })
+    }
+
     /// Where it belongs, if it is a fragment.
     #[inline]
     pub(crate) fn fragment(&self) -> Option<Fragment> {
