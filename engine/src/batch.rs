@@ -272,10 +272,12 @@ impl Conntrack {
         match Plain::read(arrival.link, arrival.bytes, arrival.wire_len) {
             Some(plain) if !Look::has_wrong_checksum(&plain.packet, &self.config) => {
                 let Plain {
-                    packet, src, dst, ..
+                    packet,
+                    addresses,
+                    ports,
                 } = plain;
                 let hasher = &self.table.hasher;
-                let probe = hasher.probe_ports(src, dst, packet.protocol, plain.ports, id);
+                let probe = hasher.probe_ports(addresses, ports, packet.protocol, id);
                 self.expect(packet, &probe, lane);
             }
             _ => self.enter_other(id, arrival, lane),

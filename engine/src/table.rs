@@ -38,7 +38,7 @@ fn expect_removal(victim: &mut Victim, slab: &Slab, hasher: &Hasher, index: &Ind
         return;
     };
     let (ends, parts) = (entry.ends, entry.parts);
-    let hash = hasher.words(ends, parts);
+    let hash = hasher.key(ends, parts);
     victim.hashed = Hashed { ends, parts, hash };
     index.expect(index.home(hash));
     slab.expect(entry.prev);
@@ -304,7 +304,7 @@ impl Table {
     }
 
     pub(crate) fn hash_of(&self, key: Key) -> u64 {
-        self.hasher.words(key.ends, key.parts)
+        self.hasher.key(key.ends, key.parts)
     }
 
     /// Takes an entry out.

@@ -1,5 +1,5 @@
 //! What most frames are, read at once: Ethernet without tags, IPv4 without options, whole and no
-//! fragment, TCP or UDP. Everything is at a place that is known before.
+//! fragment, TCP or UDP, from one host to another. Everything is at a place that is known before.
 //!
 //! A short cut of [`Packet::parse_cut`], which finds the same in such frames; the tests hold the two
 //! against each other.
@@ -11,9 +11,9 @@ use crate::tuple::Protocol;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plain<'a> {
     pub(crate) packet: Packet<'a>,
-    pub(crate) src: u32,
-    pub(crate) dst: u32,
-    pub(crate) ports: (u16, u16),
+    /// Source and destination, as they stand in the header.
+    pub(crate) addresses: u64,
+    pub(crate) ports: u32,
 }
 
 const ETHERNET: usize = 14;
@@ -28,22 +28,23 @@ impl<'a> Plain<'a> {
         let head: &[u8; HEAD] = frame.first_chunk()?;
         let word =
             |at: usize| u32::from_be_bytes([head[at], head[at + 1], head[at + 2], head[at + 3]]);
-        // Ethertype 0x0800, version 4, a header of five words; the type of service may be any.
-        let is_plain = link == LinkType::Ethernet
-            && word(12) & 0xffff_ff00 == 0x0800_4500
-            && wire_len <= frame.len();
-        let total_len = (word(16) >> 16) as usize;
-        let ip = frame.get(ETHERNET..ETHERNET + total_len)?;
-        let (protocol, fragment) = (Protocol(head[23]), word(20) >> 16 & 0x3fff);
-        let is_known = protocol == Protocol::TCP || protocol == Protocol::UDP;
-        if !is_plain || !is_known || fragment != 0 || total_len < IP + 4 {
+        // Ethertype 0x0800, version 4, a header of five words; the type of service may be any. No
+        // fragment.
+        let odd = word(12) & 0xffff_ff00 ^ 0x0800_4500 | word(20) & 0x3fff_0000;
+        if odd != 0 || link != LinkType::Ethernet || wire_len > frame.len() {
             return None;
         }
-        let ports = word(34);
+        let protocol = Protocol(head[23]);
+        let total_len = usize::from(u16::from_be_bytes([head[16], head[17]]));
+        let addresses = u64::from(word(26)) << 32 | u64::from(word(30));
+        let is_known = protocol == Protocol::TCP || protocol == Protocol::UDP;
+        if !is_known || total_len < IP + 4 || addresses == addresses.rotate_left(32) {
+            return None;
+        }
         Some(Plain {
             packet: Packet {
                 ip: Segment {
-                    bytes: ip,
+                    bytes: frame.get(ETHERNET..ETHERNET + total_len)?,
                     len: total_len,
                 },
                 l4_at: IP as u32,
@@ -52,9 +53,8 @@ impl<'a> Plain<'a> {
                 is_fragment: false,
                 unusable: None,
             },
-            src: word(26),
-            dst: word(30),
-            ports: ((ports >> 16) as u16, ports as u16),
+            addresses,
+            ports: word(34),
         })
     }
 }
@@ -98,9 +98,10 @@ mod tests {
             prop_assert_eq!(packet.l4_at, plain.packet.l4_at);
             prop_assert_eq!(packet.protocol, plain.packet.protocol);
             prop_assert!(!packet.is_v6 && !packet.is_fragment && packet.unusable.is_none());
-            let addresses = Addresses::V4 { src: plain.src, dst: plain.dst };
-            prop_assert_eq!(packet.addresses(), addresses);
-            prop_assert_eq!(packet.parts(), Ok(plain.ports));
+            let (src, dst) = ((plain.addresses >> 32) as u32, plain.addresses as u32);
+            prop_assert_eq!(packet.addresses(), Addresses::V4 { src, dst });
+            let ports = ((plain.ports >> 16) as u16, plain.ports as u16);
+            prop_assert_eq!(packet.parts(), Ok(ports));
         }
     }
 }
