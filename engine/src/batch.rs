@@ -20,7 +20,7 @@ use crate::conntrack::Conntrack;
 use crate::hash::{Key, Probe};
 use crate::index::Glance;
 use crate::look::Look;
-use crate::packet::{LinkType, Packet, Plain};
+use crate::packet::{LinkType, Packet, Plain, PlainWide};
 use crate::prefetch;
 use crate::proto::Terms;
 use crate::slab::NONE;
@@ -237,9 +237,11 @@ impl Conntrack {
         true
     }
 
+    /// Whether the entry in an IPv6 lane's place has its addresses.
     #[inline(never)]
     fn has_addresses(&self, lane: &Lane<'_>) -> bool {
-        self.table.has_addresses(lane.place, &lane.key())
+        let wide = lane.key().wide;
+        wide.is_some_and(|wide| self.table.slab.has_wide(lane.place, &wide))
     }
 
     /// The last step of all others.
@@ -280,8 +282,24 @@ impl Conntrack {
                 let probe = hasher.probe_ports(addresses, ports, packet.protocol, id);
                 self.expect(packet, &probe, lane);
             }
-            _ => self.enter_other(id, arrival, lane),
+            _ => self.enter_wide(id, arrival, lane),
         }
+    }
+
+    /// The same of IPv6.
+    #[inline(never)]
+    fn enter_wide<'a>(&self, zone: u16, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
+        let Some(plain) = PlainWide::read(arrival.link, arrival.bytes, arrival.wire_len) else {
+            return self.enter_other(zone, arrival, lane);
+        };
+        let PlainWide {
+            packet,
+            addresses,
+            ports,
+        } = plain;
+        let hasher = &self.table.hasher;
+        let probe = hasher.probe_wide_ports(addresses, ports, packet.protocol, zone);
+        self.expect(packet, &probe, lane);
     }
 
     #[inline(never)]

@@ -136,18 +136,47 @@ impl Hasher {
         parts: (u16, u16),
         zone: u16,
     ) -> Probe {
-        let (flipped, (first, second)) = match protocol.is_icmp() {
-            true => orient_icmp(protocol, parts),
-            false => orient((src, parts.0), (dst, parts.1)),
-        };
+        if !protocol.is_icmp() {
+            let ports = u32::from(parts.0) << 16 | u32::from(parts.1);
+            return self.probe_wide_ports([src, dst], ports, protocol, zone);
+        }
+        let (flipped, (first, second)) = orient_icmp(protocol, parts);
         let pair = if flipped { [dst, src] } else { [src, dst] };
-        let key = Key {
-            ends: self.wide(pair),
-            parts: pack(first, second, zone, protocol, 6),
-            wide: Some(pair),
+        let parts = pack(first, second, zone, protocol, 6);
+        self.probe_of(self.wide_key(pair, parts), flipped, false)
+    }
+
+    /// As [`probe_ports`](Hasher::probe_ports), for IPv6.
+    #[inline(always)]
+    pub(crate) fn probe_wide_ports(
+        &self,
+        [src, dst]: [u128; 2],
+        ports: u32,
+        protocol: Protocol,
+        zone: u16,
+    ) -> Probe {
+        let turned_ports = ports.rotate_left(16);
+        let flipped = match src == dst {
+            false => src > dst,
+            true => ports > turned_ports,
         };
-        let is_mirrored = src == dst && first == second && !protocol.is_icmp();
-        self.probe_of(key, flipped, is_mirrored)
+        let pair = [
+            select_unpredictable(flipped, dst, src),
+            select_unpredictable(flipped, src, dst),
+        ];
+        let key_ports = select_unpredictable(flipped, turned_ports, ports);
+        let parts = u64::from(key_ports) << 32 | pack(0, 0, zone, protocol, 6);
+        let mirrored = src == dst && ports == turned_ports;
+        self.probe_of(self.wide_key(pair, parts), flipped, mirrored)
+    }
+
+    #[inline(always)]
+    fn wide_key(&self, pair: [u128; 2], parts: u64) -> Key {
+        Key {
+            ends: self.wide(pair),
+            parts,
+            wide: Some(pair),
+        }
     }
 
     /// `mirrored`: both ends are equal, and not by who asks.
@@ -221,19 +250,7 @@ fn answer(protocol: Protocol, kind_and_code: u16) -> u16 {
     u16::from(counterpart.unwrap_or(kind)) << 8 | kind_and_code & 0xff
 }
 
-/// Whether to exchange the ends, and the parts in the order that results.
-#[inline(always)]
-fn orient<A: Ord>(src: (A, u16), dst: (A, u16)) -> (bool, (u16, u16)) {
-    let flipped = src > dst;
-    let parts = if flipped {
-        (dst.1, src.1)
-    } else {
-        (src.1, dst.1)
-    };
-    (flipped, parts)
-}
-
-/// The same for ICMP, which goes by who asks.
+/// Whether to exchange the ends of ICMP, which goes by who asks, and the parts in the order that results.
 #[inline(never)]
 fn orient_icmp(protocol: Protocol, (id, kind_and_code): (u16, u16)) -> (bool, (u16, u16)) {
     let is_answer = !icmp_is_request(protocol, (kind_and_code >> 8) as u8);

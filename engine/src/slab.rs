@@ -177,6 +177,14 @@ impl Slab {
         wide.map_or([0; 2], |wide| wide[slot as usize % CHUNK])
     }
 
+    /// Whether a slot has those addresses.
+    #[inline(always)]
+    pub(crate) fn has_wide(&self, slot: u32, addresses: &[u128; 2]) -> bool {
+        let beside = self.beside.get(slot as usize / CHUNK);
+        let wide = beside.and_then(|beside| beside.wide.as_ref());
+        wide.and_then(|wide| wide.get(slot as usize % CHUNK)) == Some(addresses)
+    }
+
     pub(crate) fn set_wide(&mut self, slot: u32, addresses: [u128; 2]) {
         let wide = &mut self.beside[slot as usize / CHUNK].wide;
         let wide = wide.get_or_insert_with(|| vec![[0; 2]; CHUNK].into_boxed_slice());

@@ -360,15 +360,6 @@ impl Table {
         Some((self.slab.place_mut(slot)?, &self.wheel))
     }
 
-    /// Whether a slot has the addresses of a key that keeps them apart, or the key keeps none.
-    #[inline(always)]
-    pub(crate) fn has_addresses(&self, slot: u32, key: &Key) -> bool {
-        match key.wide {
-            None => true,
-            Some(wide) => self.slab.get(slot).is_some() && self.slab.wide(slot) == wide,
-        }
-    }
-
     /// Puts an entry into the list of the wheel that its deadline asks for.
     #[inline(never)]
     pub(crate) fn rearm(&mut self, slot: u32) {

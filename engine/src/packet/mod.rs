@@ -23,7 +23,7 @@ pub(crate) mod udp;
 pub use finish::finish_checksum;
 pub(crate) use ip::Fragment;
 pub use link::LinkType;
-pub(crate) use plain::Plain;
+pub(crate) use plain::{Plain, PlainWide};
 
 use core::net::IpAddr;
 
