@@ -100,13 +100,15 @@ impl Conntrack {
         let groups = count.div_ceil(GROUP);
         let terms = Terms::of(&self.config);
         let mut lanes = [[EMPTY; GROUP]; 4];
+        let mut entering = arrivals.chunks(GROUP);
+        let mut coming = arrivals.chunks(GROUP).skip(1);
+        let mut leaving = arrivals.chunks(GROUP).zip(verdicts.chunks_mut(GROUP));
         for turn in 0..groups + 3 {
-            let group = |number: usize| number * GROUP..((number + 1) * GROUP).min(count);
-            for arrival in &arrivals[group(turn + 1).start.min(count)..group(turn + 1).end] {
+            for arrival in coming.next().unwrap_or_default() {
                 prefetch::line(arrival.bytes, 0);
             }
-            if turn < groups {
-                self.enter_group(zone, &arrivals[group(turn)], &mut lanes[turn % 4]);
+            if let Some(arrivals) = entering.next() {
+                self.enter_group(zone, arrivals, &mut lanes[turn % 4]);
             }
             if (1..=groups).contains(&turn) {
                 self.glance_group(&mut lanes[(turn - 1) % 4]);
@@ -114,16 +116,11 @@ impl Conntrack {
             if (2..=groups + 1).contains(&turn) {
                 self.glance_group_again(&mut lanes[(turn - 2) % 4]);
             }
-            if turn >= 3 {
-                let at = group(turn - 3);
+            if turn >= 3
+                && let Some((arrivals, verdicts)) = leaving.next()
+            {
                 let lanes = &lanes[(turn - 3) % 4];
-                self.leave_group(
-                    zone,
-                    &terms,
-                    lanes,
-                    &arrivals[at.clone()],
-                    &mut verdicts[at],
-                );
+                self.leave_group(zone, &terms, lanes, arrivals, verdicts);
             }
         }
     }
@@ -146,7 +143,7 @@ impl Conntrack {
         }
         for lane in lanes {
             self.table.slab.expect(lane.place);
-            if !lane.packet.is_v4() {
+            if lane.is_v6() {
                 self.table.slab.expect_wide(lane.place);
             }
         }

@@ -152,6 +152,7 @@ impl Slab {
     }
 
     /// Asks memory for the addresses of an IPv6 entry.
+    #[inline(never)]
     pub(crate) fn expect_wide(&self, slot: u32) {
         if let Some(beside) = self.beside.get(slot as usize / CHUNK)
             && let Some(wide) = &beside.wide
