@@ -45,9 +45,9 @@ impl Conntrack {
         if !is_usual(entry, guess, now) {
             return false;
         }
-        let direction = match guess.flipped == entry.has(Entry::FLIPPED) {
-            true => Direction::Original,
-            false => Direction::Reply,
+        let direction = match guess.flipped ^ entry.has(Entry::FLIPPED) {
+            false => Direction::Original,
+            true => Direction::Reply,
         };
         *verdict = Verdict {
             connection: Some(Handle::of(guess.slot, entry)),

@@ -80,13 +80,13 @@ pub(super) fn continues(tcp: &mut Tcp, header: &Header<'_>, direction: Direction
         return None;
     }
     take_in(&mut sender, &mut receiver, header, &numbers);
-    tcp.count_repeats(header, direction);
     tcp.numbers[from].end = sender.end;
     tcp.numbers[from].max_win = sender.max_win;
     tcp.numbers[from].max_ack = sender.max_ack;
     tcp.numbers[to].max_end = receiver.max_end;
     tcp.flags[from] = sender.flags;
     tcp.flags[to] = receiver.flags;
+    tcp.count_repeats(header, direction);
     Some((sender.flags | receiver.flags) & Peer::UNACKNOWLEDGED != 0)
 }
 
