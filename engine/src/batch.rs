@@ -238,7 +238,7 @@ impl Conntrack {
     #[inline(never)]
     fn has_addresses(&self, lane: &Lane<'_>) -> bool {
         let wide = lane.key().wide;
-        wide.is_some_and(|wide| self.table.slab.has_wide(lane.place, &wide))
+        wide.is_some_and(|wide| self.table.slab.wide_at(lane.place) == Some(&wide))
     }
 
     /// The last step of all others.
@@ -289,6 +289,8 @@ impl Conntrack {
         let Some(plain) = PlainWide::read(arrival.link, arrival.bytes, arrival.wire_len) else {
             return self.enter_other(zone, arrival, lane);
         };
+        // Its transport header ends beyond the line in which the frame begins.
+        prefetch::line(arrival.bytes, prefetch::LINE);
         let PlainWide {
             packet,
             addresses,
