@@ -20,8 +20,9 @@ use crate::conntrack::Conntrack;
 use crate::hash::{Key, Probe};
 use crate::index::Glance;
 use crate::look::Look;
-use crate::packet::{LinkType, Packet, Plain};
+use crate::packet::{LinkType, Packet, Plain, PlainWide};
 use crate::prefetch;
+use crate::proto::Terms;
 use crate::slab::NONE;
 use crate::time::Time;
 use crate::tuple::{Addresses, Direction, Zone, ZoneDirections};
@@ -57,7 +58,6 @@ struct Lane<'a> {
     place: u32,
     kind: Kind,
     flipped: bool,
-    mirrored: bool,
 }
 
 /// What is to be done with a lane.
@@ -82,7 +82,6 @@ const EMPTY: Lane<'_> = Lane {
     place: NONE,
     kind: Kind::Skip,
     flipped: false,
-    mirrored: false,
 };
 
 const _: () = assert!(size_of::<Lane<'_>>() == 64);
@@ -99,14 +98,17 @@ impl Conntrack {
         let count = arrivals.len().min(verdicts.len());
         let (arrivals, verdicts) = (&arrivals[..count], &mut verdicts[..count]);
         let groups = count.div_ceil(GROUP);
+        let terms = Terms::of(&self.config);
         let mut lanes = [[EMPTY; GROUP]; 4];
+        let mut entering = arrivals.chunks(GROUP);
+        let mut coming = arrivals.chunks(GROUP).skip(1);
+        let mut leaving = arrivals.chunks(GROUP).zip(verdicts.chunks_mut(GROUP));
         for turn in 0..groups + 3 {
-            let group = |number: usize| number * GROUP..((number + 1) * GROUP).min(count);
-            for arrival in &arrivals[group(turn + 1).start.min(count)..group(turn + 1).end] {
+            for arrival in coming.next().unwrap_or_default() {
                 prefetch::line(arrival.bytes, 0);
             }
-            if turn < groups {
-                self.enter_group(zone, &arrivals[group(turn)], &mut lanes[turn % 4]);
+            if let Some(arrivals) = entering.next() {
+                self.enter_group(zone, arrivals, &mut lanes[turn % 4]);
             }
             if (1..=groups).contains(&turn) {
                 self.glance_group(&mut lanes[(turn - 1) % 4]);
@@ -114,10 +116,11 @@ impl Conntrack {
             if (2..=groups + 1).contains(&turn) {
                 self.glance_group_again(&mut lanes[(turn - 2) % 4]);
             }
-            if turn >= 3 {
-                let at = group(turn - 3);
+            if turn >= 3
+                && let Some((arrivals, verdicts)) = leaving.next()
+            {
                 let lanes = &lanes[(turn - 3) % 4];
-                self.leave_group(zone, lanes, &arrivals[at.clone()], &mut verdicts[at]);
+                self.leave_group(zone, &terms, lanes, arrivals, verdicts);
             }
         }
     }
@@ -140,7 +143,7 @@ impl Conntrack {
         }
         for lane in lanes {
             self.table.slab.expect(lane.place);
-            if !lane.packet.is_v4() {
+            if lane.is_v6() {
                 self.table.slab.expect_wide(lane.place);
             }
         }
@@ -155,12 +158,13 @@ impl Conntrack {
     fn leave_group(
         &mut self,
         zone: Zone,
+        terms: &Terms,
         lanes: &[Lane<'_>; GROUP],
         arrivals: &[Arrival<'_>],
         verdicts: &mut [Verdict],
     ) {
         for ((lane, arrival), verdict) in lanes.iter().zip(arrivals).zip(verdicts) {
-            self.leave(zone, lane, arrival, verdict);
+            self.leave(zone, terms, lane, arrival, verdict);
         }
     }
 
@@ -189,34 +193,52 @@ impl Conntrack {
 
     /// The last step.
     #[inline(always)]
-    fn leave(&mut self, zone: Zone, lane: &Lane<'_>, arrival: &Arrival<'_>, verdict: &mut Verdict) {
-        if lane.kind != Kind::Own || !self.leave_usually(zone, lane, arrival.time, verdict) {
+    fn leave(
+        &mut self,
+        zone: Zone,
+        terms: &Terms,
+        lane: &Lane<'_>,
+        arrival: &Arrival<'_>,
+        verdict: &mut Verdict,
+    ) {
+        let may_be_usual = lane.kind == Kind::Own && zone.applies == ZoneDirections::Both;
+        if !may_be_usual || !self.leave_usually(terms, lane, arrival.time, verdict) {
             self.leave_slowly(zone, lane, arrival, verdict);
         }
     }
 
-    /// The last step of a usual packet; `false` if it is none.
-    #[inline(always)]
+    /// The last step of a usual packet; `false` if it is none. (A function of its own, so that what the
+    /// others keep at hand does not crowd it.)
+    #[inline(never)]
     fn leave_usually(
         &mut self,
-        zone: Zone,
+        terms: &Terms,
         lane: &Lane<'_>,
-        time: Time,
+        now: Time,
         verdict: &mut Verdict,
     ) -> bool {
+        if now < self.now || (lane.is_v6() && !self.has_addresses(lane)) {
+            return false;
+        }
         let guess = Guess {
             slot: lane.place,
-            key: lane.key(),
+            ends: lane.ends,
+            parts: lane.parts,
             flipped: lane.flipped,
         };
-        let may_be_usual = !lane.mirrored && zone.applies == ZoneDirections::Both;
-        let now = time.max(self.now);
-        if !may_be_usual || !self.follow_usually(&guess, &lane.packet, now, verdict) {
+        if !self.follow_usually(&guess, &lane.packet, now, terms, verdict) {
             return false;
         }
         self.stats.packets += 1;
-        self.tick(time);
+        self.now = now;
         true
+    }
+
+    /// Whether the entry in an IPv6 lane's place has its addresses.
+    #[inline(never)]
+    fn has_addresses(&self, lane: &Lane<'_>) -> bool {
+        let wide = lane.key().wide;
+        wide.is_some_and(|wide| self.table.slab.wide_at(lane.place) == Some(&wide))
     }
 
     /// The last step of all others.
@@ -249,14 +271,34 @@ impl Conntrack {
         match Plain::read(arrival.link, arrival.bytes, arrival.wire_len) {
             Some(plain) if !Look::has_wrong_checksum(&plain.packet, &self.config) => {
                 let Plain {
-                    packet, src, dst, ..
+                    packet,
+                    addresses,
+                    ports,
                 } = plain;
                 let hasher = &self.table.hasher;
-                let probe = hasher.probe_ports(src, dst, packet.protocol, plain.ports, id);
+                let probe = hasher.probe_ports(addresses, ports, packet.protocol, id);
                 self.expect(packet, &probe, lane);
             }
-            _ => self.enter_other(id, arrival, lane),
+            _ => self.enter_wide(id, arrival, lane),
         }
+    }
+
+    /// The same of IPv6.
+    #[inline(never)]
+    fn enter_wide<'a>(&self, zone: u16, arrival: &Arrival<'a>, lane: &mut Lane<'a>) {
+        let Some(plain) = PlainWide::read(arrival.link, arrival.bytes, arrival.wire_len) else {
+            return self.enter_other(zone, arrival, lane);
+        };
+        // Its transport header ends beyond the line in which the frame begins.
+        prefetch::line(arrival.bytes, prefetch::LINE);
+        let PlainWide {
+            packet,
+            addresses,
+            ports,
+        } = plain;
+        let hasher = &self.table.hasher;
+        let probe = hasher.probe_wide_ports(addresses, ports, packet.protocol, zone);
+        self.expect(packet, &probe, lane);
     }
 
     #[inline(never)]
@@ -286,13 +328,21 @@ impl Conntrack {
         lane.parts = probe.key.parts;
         lane.hash = probe.hash;
         lane.place = self.table.home(probe.hash);
-        lane.kind = Kind::Own;
+        lane.kind = match probe.mirrored {
+            true => Kind::Other,
+            false => Kind::Own,
+        };
         lane.flipped = probe.flipped;
-        lane.mirrored = probe.mirrored;
     }
 }
 
 impl Lane<'_> {
+    /// As the key has it.
+    #[inline(always)]
+    const fn is_v6(&self) -> bool {
+        !self.packet.is_v4()
+    }
+
     #[inline(always)]
     fn key(&self) -> Key {
         let wide = match self.packet.addresses() {
@@ -312,7 +362,7 @@ impl Lane<'_> {
             key: self.key(),
             hash: self.hash,
             flipped: self.flipped,
-            mirrored: self.mirrored,
+            mirrored: false,
         }
     }
 }

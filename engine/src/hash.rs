@@ -8,6 +8,8 @@
 //! The hash is SipHash-1-3 under a secret key, so that nobody outside can choose packets that meet
 //! in one bucket. (Aumasson and Bernstein, "SipHash: a fast short-input PRF", 2012.)
 
+use core::hint::select_unpredictable;
+
 use crate::sip::Sip;
 use crate::tuple::{Addresses, Protocol, icmp_counterpart, icmp_is_request, icmpv6_counterpart};
 
@@ -45,13 +47,20 @@ impl Hasher {
     /// The hash of two words.
     #[inline]
     pub(crate) fn words(&self, a: u64, b: u64) -> u64 {
-        self.0.hash(a, b)
+        self.0.hash([a, b])
     }
 
-    /// The hash of two addresses: of the hashes of each, so that two words at a time suffice.
+    /// The hash of a key. The family is left out: what the ends are is hash enough to tell it.
+    #[inline(always)]
+    pub(crate) fn key(&self, ends: u64, parts: u64) -> u64 {
+        self.0.hash_15(ends, parts >> 8)
+    }
+
+    /// The hash of two addresses.
+    #[inline(always)]
     fn wide(&self, [a, b]: [u128; 2]) -> u64 {
-        let [a, b] = [a, b].map(|address| self.0.hash((address >> 64) as u64, address as u64));
-        self.0.hash(a, b)
+        let high = |address: u128| (address >> 64) as u64;
+        self.0.hash([high(a), a as u64, high(b), b as u64])
     }
 
     /// The same tuple in another zone.
@@ -60,7 +69,7 @@ impl Hasher {
         key.parts = key.parts & !0xffff_0000 | u64::from(zone) << 16;
         Probe {
             key,
-            hash: self.words(key.ends, key.parts),
+            hash: self.key(key.ends, key.parts),
             ..*probe
         }
     }
@@ -76,7 +85,9 @@ impl Hasher {
         match addresses {
             Addresses::V6 { src, dst } => self.probe_wide(src, dst, protocol, parts, zone),
             Addresses::V4 { src, dst } if !protocol.is_icmp() => {
-                self.probe_ports(src, dst, protocol, parts, zone)
+                let addresses = u64::from(src) << 32 | u64::from(dst);
+                let ports = u32::from(parts.0) << 16 | u32::from(parts.1);
+                self.probe_ports(addresses, ports, protocol, zone)
             }
             Addresses::V4 { src, dst } => {
                 let (flipped, (first, second)) = orient_icmp(protocol, parts);
@@ -91,27 +102,29 @@ impl Hasher {
         }
     }
 
-    /// The same for IPv4 and what is no ICMP.
+    /// The same for IPv4 and what is no ICMP, from source and destination as they stand in the headers.
     #[inline(always)]
     pub(crate) fn probe_ports(
         &self,
-        src: u32,
-        dst: u32,
+        addresses: u64,
+        ports: u32,
         protocol: Protocol,
-        (src_port, dst_port): (u16, u16),
         zone: u16,
     ) -> Probe {
-        // Each end as one number, by which they are put in order.
-        let src = u64::from(src) << 16 | u64::from(src_port);
-        let dst = u64::from(dst) << 16 | u64::from(dst_port);
-        let flipped = src > dst;
-        let (a, b) = (src.min(dst), src.max(dst));
+        let (turned, turned_ports) = (addresses.rotate_left(32), ports.rotate_left(16));
+        // Two different hosts are put in order by their addresses.
+        let flipped = match addresses == turned {
+            false => addresses > turned,
+            true => ports > turned_ports,
+        };
+        let key_ports = select_unpredictable(flipped, turned_ports, ports);
         let key = Key {
-            ends: a >> 16 << 32 | b >> 16,
-            parts: pack(a as u16, b as u16, zone, protocol, 4),
+            ends: select_unpredictable(flipped, turned, addresses),
+            parts: u64::from(key_ports) << 32 | pack(0, 0, zone, protocol, 4),
             wide: None,
         };
-        self.probe_of(key, flipped, a == b)
+        let mirrored = addresses == turned && ports == turned_ports;
+        self.probe_of(key, flipped, mirrored)
     }
 
     #[inline(never)]
@@ -123,18 +136,47 @@ impl Hasher {
         parts: (u16, u16),
         zone: u16,
     ) -> Probe {
-        let (flipped, (first, second)) = match protocol.is_icmp() {
-            true => orient_icmp(protocol, parts),
-            false => orient((src, parts.0), (dst, parts.1)),
-        };
+        if !protocol.is_icmp() {
+            let ports = u32::from(parts.0) << 16 | u32::from(parts.1);
+            return self.probe_wide_ports([src, dst], ports, protocol, zone);
+        }
+        let (flipped, (first, second)) = orient_icmp(protocol, parts);
         let pair = if flipped { [dst, src] } else { [src, dst] };
-        let key = Key {
-            ends: self.wide(pair),
-            parts: pack(first, second, zone, protocol, 6),
-            wide: Some(pair),
+        let parts = pack(first, second, zone, protocol, 6);
+        self.probe_of(self.wide_key(pair, parts), flipped, false)
+    }
+
+    /// As [`probe_ports`](Hasher::probe_ports), for IPv6.
+    #[inline(always)]
+    pub(crate) fn probe_wide_ports(
+        &self,
+        [src, dst]: [u128; 2],
+        ports: u32,
+        protocol: Protocol,
+        zone: u16,
+    ) -> Probe {
+        let turned_ports = ports.rotate_left(16);
+        let flipped = match src == dst {
+            false => src > dst,
+            true => ports > turned_ports,
         };
-        let is_mirrored = src == dst && first == second && !protocol.is_icmp();
-        self.probe_of(key, flipped, is_mirrored)
+        let pair = [
+            select_unpredictable(flipped, dst, src),
+            select_unpredictable(flipped, src, dst),
+        ];
+        let key_ports = select_unpredictable(flipped, turned_ports, ports);
+        let parts = u64::from(key_ports) << 32 | pack(0, 0, zone, protocol, 6);
+        let mirrored = src == dst && ports == turned_ports;
+        self.probe_of(self.wide_key(pair, parts), flipped, mirrored)
+    }
+
+    #[inline(always)]
+    fn wide_key(&self, pair: [u128; 2], parts: u64) -> Key {
+        Key {
+            ends: self.wide(pair),
+            parts,
+            wide: Some(pair),
+        }
     }
 
     /// `mirrored`: both ends are equal, and not by who asks.
@@ -142,7 +184,7 @@ impl Hasher {
     fn probe_of(&self, key: Key, flipped: bool, mirrored: bool) -> Probe {
         Probe {
             key,
-            hash: self.words(key.ends, key.parts),
+            hash: self.key(key.ends, key.parts),
             flipped,
             mirrored,
         }
@@ -208,19 +250,7 @@ fn answer(protocol: Protocol, kind_and_code: u16) -> u16 {
     u16::from(counterpart.unwrap_or(kind)) << 8 | kind_and_code & 0xff
 }
 
-/// Whether to exchange the ends, and the parts in the order that results.
-#[inline(always)]
-fn orient<A: Ord>(src: (A, u16), dst: (A, u16)) -> (bool, (u16, u16)) {
-    let flipped = src > dst;
-    let parts = if flipped {
-        (dst.1, src.1)
-    } else {
-        (src.1, dst.1)
-    };
-    (flipped, parts)
-}
-
-/// The same for ICMP, which goes by who asks.
+/// Whether to exchange the ends of ICMP, which goes by who asks, and the parts in the order that results.
 #[inline(never)]
 fn orient_icmp(protocol: Protocol, (id, kind_and_code): (u16, u16)) -> (bool, (u16, u16)) {
     let is_answer = !icmp_is_request(protocol, (kind_and_code >> 8) as u8);

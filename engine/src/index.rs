@@ -106,9 +106,22 @@ const fn matches(bucket: &Bucket, tag: u16) -> Places {
     Places(even >> 15 | odd >> 7)
 }
 
+/// The first of the places with that tag, with less work: taking 1 from a number sets its highest bit, if that
+/// was not set, only if it is 0; what is borrowed then spoils only numbers that come after it.
+#[inline(always)]
+const fn first_match(bucket: &Bucket, tag: u16) -> Option<usize> {
+    const ONES: u64 = 0x0001_0001_0001_0001;
+    const HIGHEST: u64 = ONES << 15;
+    let same = tag as u64 * ONES;
+    let [even, odd] = [bucket[0] ^ same, bucket[1] ^ same];
+    let even = even.wrapping_sub(ONES) & !even & HIGHEST;
+    let odd = odd.wrapping_sub(ONES) & !odd & HIGHEST;
+    Places(even >> 8 | odd).pop()
+}
+
 #[inline(always)]
 const fn free_place(bucket: &Bucket) -> Option<usize> {
-    matches(bucket, 0).pop()
+    first_match(bucket, 0)
 }
 
 const fn tag_at(bucket: &Bucket, place: usize) -> u16 {
@@ -224,7 +237,7 @@ impl Index {
     pub(crate) fn glance(&self, home: usize, hash: u64) -> Glance {
         let tag = tag_of(hash);
         let bucket = self.bucket(home);
-        match matches(bucket, tag).pop() {
+        match first_match(bucket, tag) {
             Some(place) => Glance::At(slot_at(bucket, place)),
             None if absent(bucket) == 0 => Glance::At(NONE),
             None => self.glance_beyond(home, tag),
@@ -246,7 +259,7 @@ impl Index {
     #[inline(never)]
     pub(crate) fn glance_away(&self, other: usize, hash: u64) -> u32 {
         let bucket = self.bucket(other);
-        let place = matches(bucket, tag_of(hash)).pop();
+        let place = first_match(bucket, tag_of(hash));
         place.map_or(NONE, |place| slot_at(bucket, place))
     }
 

@@ -8,7 +8,7 @@
 #![allow(unsafe_code)]
 
 /// Bytes in a cache line.
-const LINE: usize = 64;
+pub(crate) const LINE: usize = 64;
 
 /// Asks for the line in which element `at` of a slice begins, or would if there were so many.
 #[inline(always)]

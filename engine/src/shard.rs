@@ -96,11 +96,11 @@ impl Dispatch {
         match addresses {
             Addresses::V4 { src, dst } => {
                 let (low, high) = (src.min(dst), src.max(dst));
-                self.hash.hash(u64::from(low) << 32 | u64::from(high), 0)
+                self.hash.hash([u64::from(low) << 32 | u64::from(high), 0])
             }
             Addresses::V6 { src, dst } => {
-                let half = |address: u128| self.hash.hash((address >> 64) as u64, address as u64);
-                self.hash.hash(half(src.min(dst)), half(src.max(dst)))
+                let half = |address: u128| self.hash.hash([(address >> 64) as u64, address as u64]);
+                self.hash.hash([half(src.min(dst)), half(src.max(dst))])
             }
         }
     }

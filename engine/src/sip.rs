@@ -1,9 +1,10 @@
-//! SipHash-1-3 of two words: the hash that keys of connections get, under a secret key.
+//! SipHash-1-3 of a few words: the hash that keys of connections get, under a secret key.
 //!
 //! One round for each word, one for the length, three to finish. (Aumasson and Bernstein, "SipHash:
 //! a fast short-input PRF", 2012; that 1-3 is enough for hash tables is the judgement of its authors
-//! and of the languages that use it so.) Only keys of 16 bytes are hashed, so the input needs no
-//! buffer and the four words that the key makes are made once. The tests hold it against the
+//! and of the languages that use it so.) What is hashed has a length that is known before, so the input
+//! needs no buffer and the four words that the key makes are made once. The word of the length has room
+//! for seven bytes of input: a key that fits there saves a round. The tests hold it against the
 //! `siphasher` crate.
 
 /// A key, ready for use.
@@ -20,22 +21,38 @@ impl Sip {
         ])
     }
 
-    /// The hash of two words, as of their 16 bytes in little-endian order.
-    #[inline]
-    pub(crate) fn hash(&self, a: u64, b: u64) -> u64 {
-        const LENGTH: u64 = 16 << 56;
+    /// The hash of words, as of their bytes in little-endian order.
+    #[inline(always)]
+    pub(crate) fn hash<const N: usize>(&self, words: [u64; N]) -> u64 {
+        self.finish(words, (N as u64 * 8) << 56)
+    }
+
+    /// The hash of 15 bytes: of a word and the lower seven bytes of another.
+    #[inline(always)]
+    pub(crate) fn hash_15(&self, word: u64, rest: u64) -> u64 {
+        self.finish([word], rest & u64::MAX >> 8 | 15 << 56)
+    }
+
+    #[inline(always)]
+    fn finish<const N: usize>(&self, words: [u64; N], last: u64) -> u64 {
         let mut v = self.0;
-        for word in [a, b, LENGTH] {
-            v[3] ^= word;
-            round(&mut v);
-            v[0] ^= word;
+        for word in words {
+            take(&mut v, word);
         }
+        take(&mut v, last);
         v[2] ^= 0xff;
         for _ in 0..3 {
             round(&mut v);
         }
         v[0] ^ v[1] ^ v[2] ^ v[3]
     }
+}
+
+#[inline(always)]
+fn take(v: &mut [u64; 4], word: u64) {
+    v[3] ^= word;
+    round(v);
+    v[0] ^= word;
 }
 
 #[inline(always)]
@@ -60,10 +77,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_siphash_1_3_of_sixteen_bytes(k0: u64, k1: u64, a: u64, b: u64) {
-            let bytes = [a.to_le_bytes(), b.to_le_bytes()].concat();
-            let expected = SipHasher13::new_with_keys(k0, k1).hash(&bytes);
-            prop_assert_eq!(Sip::new(k0, k1).hash(a, b), expected);
+        fn it_is_siphash_1_3_of_the_same_bytes(k0: u64, k1: u64, words: [u64; 4]) {
+            let [a, b, ..] = words;
+            let bytes = words.map(u64::to_le_bytes).concat();
+            let expected = |len: usize| SipHasher13::new_with_keys(k0, k1).hash(&bytes[..len]);
+            let sip = Sip::new(k0, k1);
+            prop_assert_eq!(sip.hash_15(a, b), expected(15));
+            prop_assert_eq!(sip.hash([a, b]), expected(16));
+            prop_assert_eq!(sip.hash(words), expected(32));
         }
     }
 }

@@ -3,8 +3,9 @@
 //! A chunk is memory for 16,384 entries, one page of 2 MiB where the program's allocator gives such
 //! pages. Chunks are reserved when the limit is set, and touched as they are used, so that a table of
 //! a million entries costs what it holds. Slots are used in order, and freed ones first, last freed
-//! first. The addresses of IPv6 entries and start times stand in arrays beside the chunk, made when
-//! the first entry of the chunk needs them; how often each slot was filled stands there too.
+//! first. Start times stand in an array beside the chunk, made when the first entry of the chunk needs
+//! them; how often each slot was filled stands there too. The addresses of IPv6 entries stand in arrays
+//! for four chunks each, so that such an array is as large as a huge page, too.
 
 use alloc::boxed::Box;
 use alloc::vec;
@@ -23,12 +24,14 @@ const CHUNK: usize = 1 << 14;
 /// Entries to reserve for in advance, at most: 2 GiB of addresses, not of memory.
 const RESERVED_AT_MOST: u32 = 1 << 24;
 
+/// Slots whose IPv6 addresses stand together: 2 MiB of them.
+const WIDE: usize = 1 << 16;
+
 /// What packets do not need of a chunk's entries.
 #[derive(Debug, Default)]
 struct Beside {
     /// How often each slot was filled again, modulo 65,536.
     generations: Vec<u16>,
-    wide: Option<Box<[[u128; 2]]>>,
     /// Nanoseconds plus one; 0 is none.
     starts: Option<Box<[u64]>>,
 }
@@ -37,6 +40,8 @@ struct Beside {
 pub(crate) struct Slab {
     chunks: Vec<Vec<Entry>>,
     beside: Vec<Beside>,
+    /// Addresses of IPv6 entries, as far as there are any; made when the first entry needs them.
+    wide: Vec<Box<[[u128; 2]]>>,
     /// Chunks that there shall be.
     wanted: usize,
     free: u32,
@@ -48,6 +53,7 @@ impl Slab {
         Slab {
             chunks: Vec::new(),
             beside: Vec::new(),
+            wide: Vec::new(),
             wanted: 0,
             free: NONE,
             used: 0,
@@ -152,11 +158,10 @@ impl Slab {
     }
 
     /// Asks memory for the addresses of an IPv6 entry.
+    #[inline(never)]
     pub(crate) fn expect_wide(&self, slot: u32) {
-        if let Some(beside) = self.beside.get(slot as usize / CHUNK)
-            && let Some(wide) = &beside.wide
-        {
-            prefetch::line(wide, slot as usize % CHUNK);
+        if let Some(wide) = self.wide.get(slot as usize / WIDE) {
+            prefetch::line(wide, slot as usize % WIDE);
         }
     }
 
@@ -173,14 +178,26 @@ impl Slab {
     }
 
     pub(crate) fn wide(&self, slot: u32) -> [u128; 2] {
-        let wide = self.beside[slot as usize / CHUNK].wide.as_ref();
-        wide.map_or([0; 2], |wide| wide[slot as usize % CHUNK])
+        self.wide_at(slot).copied().unwrap_or_default()
+    }
+
+    /// The addresses in the place of a slot, whatever that holds.
+    #[inline(always)]
+    pub(crate) fn wide_at(&self, slot: u32) -> Option<&[u128; 2]> {
+        let wide = self.wide.get(slot as usize / WIDE)?;
+        wide.get(slot as usize % WIDE)
     }
 
     pub(crate) fn set_wide(&mut self, slot: u32, addresses: [u128; 2]) {
-        let wide = &mut self.beside[slot as usize / CHUNK].wide;
-        let wide = wide.get_or_insert_with(|| vec![[0; 2]; CHUNK].into_boxed_slice());
-        wide[slot as usize % CHUNK] = addresses;
+        let number = slot as usize / WIDE;
+        if self.wide.len() <= number {
+            self.wide.resize_with(number + 1, Box::default);
+        }
+        let wide = &mut self.wide[number];
+        if wide.is_empty() {
+            *wide = vec![[0; 2]; WIDE].into_boxed_slice();
+        }
+        wide[slot as usize % WIDE] = addresses;
     }
 
     /// When the entry was confirmed; `None` if that was not noted.

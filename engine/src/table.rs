@@ -38,7 +38,7 @@ fn expect_removal(victim: &mut Victim, slab: &Slab, hasher: &Hasher, index: &Ind
         return;
     };
     let (ends, parts) = (entry.ends, entry.parts);
-    let hash = hasher.words(ends, parts);
+    let hash = hasher.key(ends, parts);
     victim.hashed = Hashed { ends, parts, hash };
     index.expect(index.home(hash));
     slab.expect(entry.prev);
@@ -304,7 +304,7 @@ impl Table {
     }
 
     pub(crate) fn hash_of(&self, key: Key) -> u64 {
-        self.hasher.words(key.ends, key.parts)
+        self.hasher.key(key.ends, key.parts)
     }
 
     /// Takes an entry out.
@@ -358,15 +358,6 @@ impl Table {
     #[inline(always)]
     pub(crate) fn entry_and_wheel(&mut self, slot: u32) -> Option<(&mut Entry, &Wheel)> {
         Some((self.slab.place_mut(slot)?, &self.wheel))
-    }
-
-    /// Whether a slot has the addresses of a key that keeps them apart, or the key keeps none.
-    #[inline(always)]
-    pub(crate) fn has_addresses(&self, slot: u32, key: &Key) -> bool {
-        match key.wide {
-            None => true,
-            Some(wide) => self.slab.get(slot).is_some() && self.slab.wide(slot) == wide,
-        }
     }
 
     /// Puts an entry into the list of the wheel that its deadline asks for.

@@ -56,13 +56,17 @@ impl Time {
     /// This moment moved by a timeout, in seconds.
     #[inline(always)]
     pub(crate) const fn plus_timeout(self, secs: i32) -> Time {
-        // 2³¹ seconds are fewer nanoseconds than 2⁶², so up to there (the year 2116) nothing overflows.
-        let nanos = secs as i64 * SECOND as i64;
-        if self.0 >> 62 != 0 {
-            return Time(self.0.saturating_add_signed(nanos));
+        self.plus_nanos(nanos(secs))
+    }
+
+    /// This moment moved by nanoseconds, of which there are fewer than 2⁶².
+    #[inline(always)]
+    pub(crate) const fn plus_nanos(self, nanos: i64) -> Time {
+        // Up to there (the year 2116) nothing overflows, and nothing is negative.
+        if (self.0 | nanos as u64) >> 62 == 0 {
+            return Time(self.0 + nanos as u64);
         }
-        let moment = self.0 as i64 + nanos;
-        Time(if moment < 0 { 0 } else { moment as u64 })
+        Time(self.0.saturating_add_signed(nanos))
     }
 
     /// This moment moved forward by `duration`.
@@ -81,6 +85,12 @@ impl Time {
     pub const fn secs_since(self, earlier: Time) -> u64 {
         self.nanos_since(earlier) / SECOND
     }
+}
+
+/// A timeout in nanoseconds: fewer than 2⁶².
+#[inline(always)]
+pub(crate) const fn nanos(secs: i32) -> i64 {
+    secs as i64 * SECOND as i64
 }
 
 #[cfg(test)]

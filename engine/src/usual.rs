@@ -12,9 +12,8 @@
 use crate::connection::Status;
 use crate::conntrack::{Conntrack, Handle, account};
 use crate::entry::Entry;
-use crate::hash::Key;
 use crate::packet::Packet;
-use crate::proto;
+use crate::proto::{self, Terms};
 use crate::time::Time;
 use crate::tuple::Direction;
 use crate::verdict::{Action, Class, Verdict};
@@ -23,52 +22,45 @@ use crate::verdict::{Action, Class, Verdict};
 #[derive(Clone, Copy)]
 pub(crate) struct Guess {
     pub(crate) slot: u32,
-    pub(crate) key: Key,
+    pub(crate) ends: u64,
+    pub(crate) parts: u64,
     pub(crate) flipped: bool,
 }
 
 impl Conntrack {
     /// Tracks a packet if it is a usual one of the connection that is guessed. `false`, and nothing
-    /// was changed, if it is not.
+    /// but the verdict was changed, if it is not.
     #[inline(always)]
     pub(crate) fn follow_usually(
         &mut self,
         guess: &Guess,
         packet: &Packet<'_>,
         now: Time,
+        terms: &Terms,
         verdict: &mut Verdict,
     ) -> bool {
-        if !self.table.has_addresses(guess.slot, &guess.key) {
-            return false;
-        }
         let Some((entry, wheel)) = self.table.entry_and_wheel(guess.slot) else {
             return false;
         };
-        if !is_usual(entry, &guess.key, now) {
+        if !is_usual(entry, guess, now) {
             return false;
         }
-        let direction = match guess.flipped == entry.has(Entry::FLIPPED) {
-            true => Direction::Original,
-            false => Direction::Reply,
+        let direction = match guess.flipped ^ entry.has(Entry::FLIPPED) {
+            false => Direction::Original,
+            true => Direction::Reply,
         };
-        let status = entry.status;
-        let continued = proto::continue_usually(
-            &mut entry.proto,
-            packet,
-            direction,
-            status,
-            &self.config,
-            now,
-        );
-        let Some(secs) = continued else {
-            return false;
-        };
-        account(entry, direction, packet);
-        entry.deadline = now.plus_timeout(secs);
         *verdict = Verdict {
             connection: Some(Handle::of(guess.slot, entry)),
             ..Verdict::new(Action::Accept, Class::Established, direction)
         };
+        let status = entry.status;
+        let continued =
+            proto::continue_usually(&mut entry.proto, packet, direction, status, now, terms);
+        let Some(deadline) = continued else {
+            return false;
+        };
+        account(entry, direction, packet);
+        entry.deadline = deadline;
         if wheel.comes_late(entry) {
             self.table.rearm(guess.slot);
         }
@@ -79,11 +71,11 @@ impl Conntrack {
 /// Whether an entry is the one meant, lives, was answered, and has nothing about it that the long way
 /// would have to look at.
 #[inline(always)]
-fn is_usual(entry: &Entry, key: &Key, now: Time) -> bool {
+fn is_usual(entry: &Entry, guess: &Guess, now: Time) -> bool {
     const ODD: u8 = Entry::TWO_KEYS | Entry::UNTOLD_STATE | Entry::UNTOLD_ASSURED;
     const LOOKED_AT: u16 = Status::SEEN_REPLY.0 | Status::FIXED_TIMEOUT.0;
-    entry.ends == key.ends
-        && entry.parts == key.parts
+    entry.ends == guess.ends
+        && entry.parts == guess.parts
         && entry.deadline > now
         && entry.bits & ODD == 0
         && entry.status.0 & LOOKED_AT == Status::SEEN_REPLY.0

@@ -24,13 +24,21 @@ const LEVELS: usize = 3;
 const LISTS: u64 = 64;
 /// Nanoseconds of a list of each level, as powers of two.
 const SHIFT: [u32; LEVELS] = [24, 30, 36];
+const _: () = assert!(SHIFT[1] - SHIFT[0] == SHIFT[2] - SHIFT[1]);
 
 #[derive(Debug)]
 pub(crate) struct Wheel {
     heads: [[u32; LISTS as usize]; LEVELS],
     /// A bit for each list that is not empty.
     occupied: [u64; LEVELS],
-    hands: [u64; LEVELS],
+    /// With one more, which is never used, so that a list's number always has one.
+    hands: [u64; LEVELS + 1],
+}
+
+/// The tick at which a list falls due: the first one not before the hand with its number.
+#[inline(always)]
+const fn due_tick(hand: u64, list: u64) -> u64 {
+    hand + list.wrapping_sub(hand) % LISTS
 }
 
 impl Wheel {
@@ -38,7 +46,7 @@ impl Wheel {
         Wheel {
             heads: [[NONE; LISTS as usize]; LEVELS],
             occupied: [0; LEVELS],
-            hands: [0; LEVELS],
+            hands: [0; LEVELS + 1],
         }
     }
 
@@ -99,22 +107,16 @@ impl Wheel {
     /// Whether an entry's list falls due after its deadline.
     #[inline]
     pub(crate) fn comes_late(&self, entry: &Entry) -> bool {
-        let timer = usize::from(entry.timer);
-        let (level, list) = (timer / LISTS as usize, (timer % LISTS as usize) as u64);
-        let level = level.min(LEVELS - 1);
-        entry.deadline.as_nanos() >> SHIFT[level] < self.due_tick(level, list)
+        let (level, list) = (entry.timer / LISTS as u8, u64::from(entry.timer) % LISTS);
+        let shift = SHIFT[0] + u32::from(level) * (SHIFT[1] - SHIFT[0]);
+        let hand = self.hands[usize::from(level)];
+        entry.deadline.as_nanos() >> shift < due_tick(hand, list)
     }
 
     /// Puts an entry into the list of its deadline, from whichever it is in.
     pub(crate) fn rearm(&mut self, slab: &mut Slab, slot: u32) {
         self.remove(slab, slot);
         self.insert(slab, slot);
-    }
-
-    /// The tick at which a list falls due: the first one not before the hand with its number.
-    const fn due_tick(&self, level: usize, list: u64) -> u64 {
-        let hand = self.hands[level];
-        hand + list.wrapping_sub(hand) % LISTS
     }
 
     /// Takes out one entry whose list has fallen due by `now`; it is in no list afterwards.

@@ -169,7 +169,8 @@ pub(super) fn fragment(packet: &Packet<'_>) -> Option<Fragment> {
 }
 
 /// No packet comes from a multicast or IPv4-mapped address, and none goes to multicast of scope 0.
-fn check_addresses(src: u128, dst: u128) -> Result<(), Reason> {
+#[inline(always)]
+pub(super) fn check_addresses(src: u128, dst: u128) -> Result<(), Reason> {
     let to_scope_0 = dst >> 120 == 0xff && (dst >> 112) & 15 == 0;
     if src >> 120 == 0xff || src >> 32 == 0xffff || to_scope_0 {
         return Err(Reason::IpAddress);

@@ -23,7 +23,7 @@ pub(crate) mod udp;
 pub use finish::finish_checksum;
 pub(crate) use ip::Fragment;
 pub use link::LinkType;
-pub(crate) use plain::Plain;
+pub(crate) use plain::{Plain, PlainWide};
 
 use core::net::IpAddr;
 
@@ -207,6 +207,16 @@ impl<'a> Packet<'a> {
     #[inline(always)]
     pub(crate) fn l4(&self) -> Segment<'a> {
         self.ip.skip(self.l4_at as usize)
+    }
+
+    /// The same, if the transport header begins within what there is.
+    #[inline(always)]
+    pub(crate) fn l4_usual(&self) -> Option<Segment<'a>> {
+        let at = self.l4_at as usize;
+        Some(Segment {
+            bytes: self.ip.bytes.get(at..)?,
+            len: self.ip.len.wrapping_sub(at),
+        })
     }
 
     /// Where it belongs, if it is a fragment.

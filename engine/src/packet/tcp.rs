@@ -63,6 +63,33 @@ impl<'a> Header<'a> {
         })
     }
 
+    /// Reads the header of a segment that has nothing but an acknowledgement, and perhaps data: no flag
+    /// counts but ACK, and there are no options but the timestamp, laid out as RFC 7323, appendix A
+    /// recommends. `None` for all others. The options are left out.
+    #[inline(always)]
+    pub(crate) fn parse_usual(segment: Segment<'a>) -> Option<Header<'a>> {
+        /// Data offset, and the flags that make a class.
+        const LOOKED_AT: u32 = 0xf000 | (flag::FIN | flag::SYN | flag::RST | flag::ACK) as u32;
+        const BARE: u32 = 0x5000 | flag::ACK as u32;
+        const STAMPED: u32 = 0x8000 | flag::ACK as u32;
+        let (fixed, options) = segment.bytes.split_first_chunk::<HEADER_MIN>()?;
+        let word = u32::from_be_bytes([fixed[12], fixed[13], fixed[14], fixed[15]]);
+        let looked_at = word >> 16 & LOOKED_AT;
+        let header_len = looked_at >> 12 << 2;
+        let is_usual = looked_at == BARE
+            || looked_at == STAMPED && segment.len >= 32 && options.starts_with(&[1, 1, 8, 10]);
+        let [_, _, _, _, numbers @ .., _, _, _, _, _, _, _, _] = *fixed;
+        let numbers = u64::from_be_bytes(numbers);
+        is_usual.then_some(Header {
+            seq: (numbers >> 32) as u32,
+            ack: numbers as u32,
+            flags: flag::ACK,
+            window: word as u16,
+            payload_len: (segment.len as u32).wrapping_sub(header_len),
+            options: &[],
+        })
+    }
+
     pub(crate) const fn has(&self, flags: u8) -> bool {
         self.flags & flags == flags
     }
@@ -75,20 +102,6 @@ impl<'a> Header<'a> {
 
     pub(crate) const fn has_options(&self) -> bool {
         !self.options.is_empty()
-    }
-
-    /// The same with only these flags, for a packet of which the others do not matter.
-    #[inline(always)]
-    pub(crate) const fn with_flags(self, flags: u8) -> Header<'a> {
-        Header { flags, ..self }
-    }
-
-    /// Whether there may be SACKs: there are options other than the timestamp that most segments have
-    /// (laid out as RFC 7323, appendix A recommends).
-    #[inline]
-    pub(crate) fn may_have_sacks(&self) -> bool {
-        let is_stamp = self.options.len() == 12 && self.options.starts_with(&[1, 1, 8, 10]);
-        !(self.options.is_empty() || is_stamp)
     }
 
     /// Window scale and SACK-permitted; the last of several counts.

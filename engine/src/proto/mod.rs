@@ -25,8 +25,9 @@ use crate::verdict::Reason;
 /// A tracker's memory of one connection.
 #[derive(Clone, Debug)]
 pub(crate) enum Proto {
-    Stateless,
+    // First, so that whether it is TCP is one comparison.
     Tcp(tcp::Tcp),
+    Stateless,
     Udp(udp::Udp),
     Sctp(sctp::Sctp),
     Gre(gre::Gre),
@@ -67,15 +68,16 @@ fn verifies_checksum(packet: &Packet<'_>, config: &Config) -> bool {
     config.flag(Knob::Checksum) && packet.l4().is_whole()
 }
 
-/// Whether a packet's transport checksum, counted over `covered` bytes, may be believed.
+/// Whether a packet's transport checksum, counted over `covered` bytes, may be believed: it is right, or
+/// is not to be verified, or cannot be.
 #[inline(always)]
 fn has_right_checksum(
     packet: &Packet<'_>,
-    config: &Config,
+    verifies: bool,
     protocol: Protocol,
     covered: usize,
 ) -> bool {
-    !verifies_checksum(packet, config)
+    !(verifies && packet.l4().is_whole())
         || checksum::is_right_with_pseudo_header(
             packet.addresses(),
             protocol,
@@ -136,22 +138,41 @@ pub(crate) fn track(
 }
 
 /// Takes a packet that says nothing new through its tracker: a short cut of [`track`], which returns
-/// the seconds that it prolongs the entry by. `None`, and nothing was changed, for all other packets.
+/// until when the entry lives. `None`, and nothing was changed, for all other packets.
 #[inline(always)]
 pub(crate) fn continue_usually(
     proto: &mut Proto,
     packet: &Packet<'_>,
     direction: Direction,
     status: Status,
-    config: &Config,
     now: Time,
-) -> Option<i32> {
+    terms: &Terms,
+) -> Option<Time> {
+    if let Proto::Tcp(tcp) = proto {
+        let is_assured = status.has(Status::ASSURED);
+        return is_assured.then(|| tcp.continue_usually(packet, direction, now, terms))?;
+    }
     match proto {
-        Proto::Tcp(tcp) if status.has(Status::ASSURED) => {
-            tcp.continue_usually(packet, direction, config)
-        }
-        Proto::Udp(udp) => udp.continue_usually(packet, status, config, now),
+        Proto::Udp(udp) => udp.continue_usually(packet, status, now, terms),
         _ => None,
+    }
+}
+
+/// What the knobs say of usual packets, asked once for many of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Terms {
+    verifies: bool,
+    tcp: tcp::Terms,
+    udp: udp::Terms,
+}
+
+impl Terms {
+    pub(crate) fn of(config: &Config) -> Terms {
+        Terms {
+            verifies: config.flag(Knob::Checksum),
+            tcp: tcp::Terms::of(config),
+            udp: udp::Terms::of(config),
+        }
     }
 }
 

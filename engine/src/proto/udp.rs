@@ -11,7 +11,7 @@ use crate::config::{Config, Knob};
 use crate::connection::Status;
 use crate::event::Changes;
 use crate::packet::{Missing, Packet, udp::Header};
-use crate::time::Time;
+use crate::time::{Time, nanos};
 use crate::tuple::Protocol;
 use crate::verdict::Reason;
 
@@ -55,7 +55,7 @@ impl Udp {
         scene: &Scene<'_>,
         changes: &mut Changes,
     ) -> Step {
-        if let Err(reason) = check(scene.packet, scene.config) {
+        if let Err(reason) = check(scene.packet, scene.config.flag(Knob::Checksum)) {
             return Step::Invalid(reason);
         }
         if status.has(Status::SEEN_REPLY) && scene.now > self.stream_after {
@@ -70,15 +70,32 @@ impl Udp {
         &self,
         packet: &Packet<'_>,
         status: Status,
-        config: &Config,
         now: Time,
-    ) -> Option<i32> {
-        check(packet, config).ok()?;
+        terms: &super::Terms,
+    ) -> Option<Time> {
+        check(packet, terms.verifies).ok()?;
         let is_stream = now > self.stream_after;
-        match (is_stream, status.has(Status::ASSURED)) {
-            (true, true) => Some(config.secs(Knob::UdpTimeoutStream)),
-            (true, false) => None,
-            (false, _) => Some(config.secs(Knob::UdpTimeout)),
+        let timeout = match (is_stream, status.has(Status::ASSURED)) {
+            (true, true) => terms.udp.stream,
+            (true, false) => return None,
+            (false, _) => terms.udp.exchange,
+        };
+        Some(now.plus_nanos(timeout))
+    }
+}
+
+/// The timeouts, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    stream: i64,
+    exchange: i64,
+}
+
+impl Terms {
+    pub(super) const fn of(config: &Config) -> Terms {
+        Terms {
+            stream: nanos(config.secs(Knob::UdpTimeoutStream)),
+            exchange: nanos(config.secs(Knob::UdpTimeout)),
         }
     }
 }
@@ -103,7 +120,7 @@ fn stream(status: &mut Status, scene: &Scene<'_>, changes: &mut Changes) -> Step
 
 /// A checksum of 0 is none, also over IPv6.
 #[inline(always)]
-fn check(packet: &Packet<'_>, config: &Config) -> Result<(), Reason> {
+fn check(packet: &Packet<'_>, verifies: bool) -> Result<(), Reason> {
     let segment = packet.l4();
     let header = Header::parse(segment).map_err(|missing| match missing {
         Missing::Absent => Reason::UdpShort,
@@ -113,7 +130,7 @@ fn check(packet: &Packet<'_>, config: &Config) -> Result<(), Reason> {
     if length < HEADER_LEN || length > segment.len {
         return Err(Reason::UdpLength);
     }
-    if header.checksum != 0 && !has_right_checksum(packet, config, Protocol::UDP, segment.len) {
+    if header.checksum != 0 && !has_right_checksum(packet, verifies, Protocol::UDP, segment.len) {
         return Err(Reason::UdpChecksum);
     }
     Ok(())
@@ -133,7 +150,8 @@ fn check_lite(packet: &Packet<'_>, config: &Config) -> Result<(), Reason> {
     if covered < HEADER_LEN || covered > segment.len {
         return Err(Reason::UdpliteCoverage);
     }
-    if header.checksum == 0 || !has_right_checksum(packet, config, Protocol::UDPLITE, covered) {
+    let verifies = config.flag(Knob::Checksum);
+    if header.checksum == 0 || !has_right_checksum(packet, verifies, Protocol::UDPLITE, covered) {
         return Err(Reason::UdpliteChecksum);
     }
     Ok(())

@@ -28,8 +28,8 @@ use crate::config::{Config, Knob};
 use crate::connection::{State, Status, TcpSide, TcpState};
 use crate::event::Changes;
 use crate::packet::Packet;
-use crate::packet::tcp::{Header, flag};
-use crate::time::Time;
+use crate::packet::tcp::Header;
+use crate::time::{Time, nanos};
 use crate::tuple::{Direction, Protocol};
 use crate::verdict::Reason;
 pub(super) use by_hand::check_change;
@@ -81,13 +81,15 @@ struct Numbers {
     max_ack: u32,
 }
 
-/// The tracker's memory of a connection.
+/// The tracker's memory of a connection. (In this order, so that the last two numbers of a header are
+/// compared and stored as one.)
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(crate) struct Tcp {
     numbers: [Numbers; 2],
     /// The last packet that was accepted or ignored, as far as it is needed.
-    last_seq: u32,
     last_ack: u32,
+    last_seq: u32,
     last_end: u32,
     last_window: u16,
     scales: [u8; 2],
@@ -224,24 +226,26 @@ impl Tcp {
     }
 
     /// Data or an acknowledgement that fits its window, on an ASSURED connection that neither side
-    /// is closing.
-    #[inline(never)]
+    /// is closing: until when it lives.
+    #[inline(always)]
     pub(super) fn continue_usually(
         &mut self,
         packet: &Packet<'_>,
         direction: Direction,
-        config: &Config,
-    ) -> Option<i32> {
-        let (header, class) = check_header(packet, config).ok()?;
-        if class != Class::Ack || self.state != TcpState::Established || header.may_have_sacks() {
+        now: Time,
+        terms: &super::Terms,
+    ) -> Option<Time> {
+        if self.state != TcpState::Established || terms.verifies && !is_right(packet) {
             return None;
         }
-        let header = header.with_flags(flag::ACK);
-        if !window::continues(self, &header, direction) {
-            return None;
+        let header = Header::parse_usual(packet.l4_usual()?)?;
+        let has_unacknowledged = window::continues(self, &header, direction)?;
+        if i64::from(self.repeats) >= terms.tcp.repeats_max {
+            return Some(now.plus_nanos(terms.tcp.repeated));
         }
-        self.last_class = Class::Ack;
-        Some(self.timeout(TcpState::Established, Class::Ack, config))
+        // Data is acknowledged or not as it comes: nothing to foresee.
+        let timeout = select_unpredictable(has_unacknowledged, terms.tcp.waiting, terms.tcp.full);
+        Some(now.plus_nanos(timeout))
     }
 
     /// A SYN that opens a connection: there is nothing yet that it could not fit.
@@ -456,16 +460,18 @@ impl Tcp {
         }
     }
 
-    /// Counts ACKs that say the same as the one before. (Without branches: whether one does cannot be
-    /// foreseen, and if it does, it may as well be noted again.)
+    /// Notes an ACK as the last packet, and counts those that say the same as the one before. (Without
+    /// branches: whether one does cannot be foreseen, and if it does, it may as well be noted again.)
     #[inline(always)]
     fn count_repeats(&mut self, header: &Header<'_>, direction: Direction) {
         let end = header.end();
-        let differs = (self.last_seq ^ header.seq)
-            | (self.last_ack ^ header.ack)
-            | (self.last_end ^ end)
+        let both = |seq: u32, ack: u32| u64::from(seq) << 32 | u64::from(ack);
+        let rest = (self.last_end ^ end)
             | u32::from(self.last_window ^ header.window)
             | u32::from(self.last_direction as u8 ^ direction as u8);
+        let differs =
+            both(self.last_seq, self.last_ack) ^ both(header.seq, header.ack) | u64::from(rest);
+        self.last_class = Class::Ack;
         self.last_direction = direction;
         self.last_seq = header.seq;
         self.last_ack = header.ack;
@@ -479,11 +485,52 @@ impl Tcp {
 fn check_header<'a>(packet: &Packet<'a>, config: &Config) -> Result<(Header<'a>, Class), Reason> {
     let segment = packet.l4();
     let header = Header::parse(segment)?;
-    if !has_right_checksum(packet, config, Protocol::TCP, segment.len) {
+    let verifies = config.flag(Knob::Checksum);
+    if !has_right_checksum(packet, verifies, Protocol::TCP, segment.len) {
         return Err(Reason::TcpChecksum);
     }
     let class = Class::of(header.flags).ok_or(Reason::TcpFlags)?;
     Ok((header, class))
+}
+
+/// Whether a packet's checksum is right, or cannot be verified.
+#[inline(never)]
+fn is_right(packet: &Packet<'_>) -> bool {
+    has_right_checksum(packet, true, Protocol::TCP, packet.l4().len)
+}
+
+/// The timeouts of usual packets, in nanoseconds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Terms {
+    /// Of a connection in which everything is acknowledged.
+    full: i64,
+    /// Of one in which something is not.
+    waiting: i64,
+    /// Of one in which an ACK was repeated at least so often, and how long that lives.
+    repeats_max: i64,
+    repeated: i64,
+}
+
+impl Terms {
+    pub(super) fn of(config: &Config) -> Terms {
+        let full = full_timeout(TcpState::Established, config);
+        let unacknowledged = config.secs(Knob::TcpTimeoutUnacknowledged);
+        let retrans = config.secs(Knob::TcpTimeoutMaxRetrans);
+        let waiting = match is_longer(full, unacknowledged) {
+            true => unacknowledged,
+            false => full,
+        };
+        let repeats_max = match is_longer(full, retrans) {
+            true => config.get(Knob::TcpMaxRetrans),
+            false => i64::MAX,
+        };
+        Terms {
+            full: nanos(full),
+            waiting: nanos(waiting),
+            repeats_max,
+            repeated: nanos(retrans),
+        }
+    }
 }
 
 /// Whether one timeout is longer than another. The kernel compares them without sign, so that -1,

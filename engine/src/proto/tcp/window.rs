@@ -56,21 +56,38 @@ impl Numbers {
     }
 }
 
-/// Takes in an ACK that fits, without SACKs, on a connection of which both sides are known. Returns
-/// whether it was one; if not, nothing was changed.
+/// Takes in an ACK that fits its window altogether, and offers one, without SACKs, on a connection of
+/// which both sides are known. Returns whether there is data then that is not acknowledged; `None`, and
+/// nothing was changed, if it is none of those.
+///
+/// It asks for a little more than the four inequalities, so as to compare less. What a segment may
+/// acknowledge late is at least `ACK_WINDOW_MIN`, so what is late by no more need not be compared with the
+/// window; and one whose end is allowed begins within what is allowed.
 #[inline(always)]
-pub(super) fn continues(tcp: &mut Tcp, header: &Header<'_>, direction: Direction) -> bool {
+pub(super) fn continues(tcp: &mut Tcp, header: &Header<'_>, direction: Direction) -> Option<bool> {
+    /// No segment is that long.
+    const LONG: u32 = 1 << 17;
+    let (from, to) = (direction.index(), direction.other().index());
     let mut sender = tcp.peer(direction);
     let mut receiver = tcp.peer(direction.other());
     let numbers = Numbers::of(header);
-    if sender.max_win == 0 || compare(&mut sender, &receiver, &numbers) != Fit::In {
-        return false;
+    let is_allowed = sender.max_end.wrapping_sub(numbers.end) <= i32::MAX as u32 - LONG;
+    let acks_of_late = receiver.end.wrapping_sub(numbers.ack) <= ACK_WINDOW_MIN;
+    let past = sender.end.wrapping_sub(numbers.end);
+    let is_known = sender.max_win as i32 > 0 && sender.has(Peer::MAX_ACK_SET);
+    let fits = is_allowed && acks_of_late && receiver.max_win.wrapping_sub(past) as i32 >= 0;
+    if !is_known || !fits || header.window == 0 {
+        return None;
     }
     take_in(&mut sender, &mut receiver, header, &numbers);
+    tcp.numbers[from].end = sender.end;
+    tcp.numbers[from].max_win = sender.max_win;
+    tcp.numbers[from].max_ack = sender.max_ack;
+    tcp.numbers[to].max_end = receiver.max_end;
+    tcp.flags[from] = sender.flags;
+    tcp.flags[to] = receiver.flags;
     tcp.count_repeats(header, direction);
-    tcp.set_peer(direction, sender);
-    tcp.set_peer(direction.other(), receiver);
-    true
+    Some((sender.flags | receiver.flags) & Peer::UNACKNOWLEDGED != 0)
 }
 
 /// Checks a segment, and takes in what it says if it fits.
@@ -220,7 +237,7 @@ fn take_in(sender: &mut Peer, receiver: &mut Peer, header: &Header<'_>, numbers:
     }
     let allowed = sack.wrapping_add(win);
     let is_later = after(allowed, receiver.max_end.wrapping_sub(1));
-    let max_end = allowed.wrapping_add(u32::from(win == 0));
+    let max_end = allowed.wrapping_add(u32::from(header.window == 0));
     receiver.max_end = select_unpredictable(is_later, max_end, receiver.max_end);
     receiver.flags &= !if_so(ack == receiver.end, Peer::UNACKNOWLEDGED);
 }
