@@ -12,6 +12,14 @@ use crate::threads::{BPF, CHOWN, assert_only};
 /// Frames that wait in the sockets' rings.
 const WAITING: u16 = 500;
 
+fn wait_for(daemon: &Daemon, words: &str) {
+    let end = Instant::now() + Duration::from_secs(20);
+    while !daemon.log().contains(words) {
+        assert!(Instant::now() < end, "{words}: {}", daemon.log());
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
 /// Packets that the router has received from the client's side.
 fn received(path: &Path) -> u64 {
     let file = "/sys/class/net/client-side/statistics/rx_packets";
@@ -66,16 +74,13 @@ fn another_user_listens_also_to_what_has_come_back() {
     path.between.ip("link set comes up");
     let daemon = Daemon::start(&path.between, "--user 65534 --tap left,comes");
     path.between.ip("link del comes");
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_for(&daemon, "comes is gone");
     path.between.ip("link add comes type veth peer name goes");
     path.between.ip("link set comes up");
-    std::thread::sleep(Duration::from_millis(1_500));
+    wait_for(&daemon, "comes has come back, and is listened on");
     assert!(path.fetches(SERVER));
     assert!(assert_only(daemon.id(), BPF) >= 5);
     let ended = daemon.stop();
-    for words in ["comes is gone", "comes has come back, and is listened on"] {
-        assert!(ended.log.contains(words), "{words}: {}", ended.log);
-    }
     assert!(ended.load("packets") > 0, "{}", ended.log);
     assert!(!ended.log.contains("ERROR"), "{}", ended.log);
 }

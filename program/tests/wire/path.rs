@@ -104,7 +104,7 @@ impl Path {
         fs::write(format!("{folder}/www/file"), "what is served\n").unwrap();
         self.server.must("chmod", &["-R", "a+rX,go-w", &folder]);
         let nginx = format!(
-            "daemon off; pid {folder}/pid; error_log {folder}/errors; user root;\nevents {{}}\n\
+            "daemon off; master_process off; pid {folder}/pid; error_log {folder}/errors; user root;\nevents {{}}\n\
              http {{ access_log off; server {{ listen 80; listen [::]:80; root {folder}/www; }} }}\n"
         );
         let web = format!("{folder}/nginx.conf");

@@ -43,9 +43,11 @@ impl Workers {
 
 impl Round {
     fn close(&mut self) {
+        let counts = self.source.counts();
+        self.shard.load.source.clone_from(&counts);
         self.source = Box::new(Closed {
             time: self.source.now(),
-            counts: self.source.counts(),
+            counts,
         });
     }
 }
