@@ -15,17 +15,17 @@ use serde::Serialize;
 use crate::census::Census;
 use crate::classify::{Class, Finding};
 use crate::flow::Origin;
-use crate::limits::amplifier;
+use crate::limits::{self, amplifier};
 use crate::prefix::PrefixCount;
 use crate::report::Subject;
 use crate::rows::{Rows, Side, View};
 use crate::who::{PortCount, Who};
 
 /// Where advice is to be followed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Circumstances {
-    /// The timeout of a knob on that machine, in seconds; `None`: the default.
-    pub timeout: Option<fn(Knob) -> Option<u64>>,
+    /// The timeouts of that machine, in seconds, as far as they are known; the others are taken to be the default.
+    pub timeouts: Vec<(Knob, u64)>,
     /// Entries that the memory allows.
     pub affordable: Option<u64>,
     /// Whether the table is a daemon's, whose commands begin with `ipct`.
@@ -70,6 +70,7 @@ pub(crate) fn advise(
     advice.extend(trial.prefixes(finding.class, who));
     advice.extend(trial.source_ports(finding.class, who));
     advice.extend(trial.timeouts());
+    advice.extend(trial.limit_sources(finding.class));
     advice.extend(by_class(finding.class, strays));
     advice.extend(raise(subject));
     if subject.circumstances.is_daemon {
@@ -205,6 +206,35 @@ impl Trial<'_> {
         }
     }
 
+    /// Limits the connections of each source, where complete connections are what fills the table.
+    fn limit_sources(&self, class: Class) -> Option<Advice> {
+        const MOST: u64 = limits::CONNECTIONS_OF_ONE as u64;
+        if class != Class::ConnectionFlood {
+            return None;
+        }
+        let sources = self
+            .rows
+            .iter()
+            .filter(|row| !row.is_v6() && row.tcp().is_some());
+        let mut keys: Vec<u64> = sources.map(|row| row.key(Side::Source)).collect();
+        keys.sort_unstable();
+        let above = keys
+            .chunk_by(|a, b| a == b)
+            .map(|of_one| (of_one.len() as u64).saturating_sub(MOST));
+        Some(Advice {
+            what: format!("limit the connections of each source to {MOST}: no more of them are let in, and the others run out"),
+            commands: vec![
+                "nft add table inet ipct_limit".to_owned(),
+                "nft 'add set inet ipct_limit sources { type ipv4_addr; flags dynamic; }'".to_owned(),
+                "nft 'add chain inet ipct_limit new { type filter hook prerouting priority filter; }'".to_owned(),
+                format!("nft 'add rule inet ipct_limit new ip protocol tcp ct state new add @sources {{ ip saddr ct count over {MOST} }} drop'"),
+            ],
+            frees: (above.sum::<u64>() as f64 * self.rows.weight()).round() as u64,
+            when: "while it goes on",
+            counted: format!("TCP entries of IPv4 sources beyond the first {MOST} of each"),
+        })
+    }
+
     /// The timeouts that would free most, each tried at the values that are still sensible.
     fn timeouts(&self) -> Vec<Advice> {
         let mut tried: Vec<Advice> = TIMEOUTS
@@ -218,7 +248,11 @@ impl Trial<'_> {
 
     fn timeout(&self, candidate: &Candidate) -> Option<Advice> {
         let knob = candidate.knob;
-        let known = self.circumstances.timeout.and_then(|timeout| timeout(knob));
+        let known = self.circumstances.timeouts.iter();
+        let known = known
+            .filter(|(known, _)| *known == knob)
+            .map(|(_, secs)| *secs)
+            .next();
         let present = known.or_else(|| u64::try_from(Config::default().get(knob)).ok())?;
         let value = candidate.value;
         // What is too few to be worth it need not be looked at.
@@ -264,6 +298,11 @@ fn within(row: &View<'_>, line: &PrefixCount) -> bool {
         }
         _ => false,
     }
+}
+
+/// The timeouts that advice may be about.
+pub fn timeouts() -> impl Iterator<Item = Knob> {
+    TIMEOUTS.iter().map(|candidate| candidate.knob)
 }
 
 /// A timeout that could be lower.
@@ -364,7 +403,8 @@ fn by_class(class: Class, strays: Option<&Rows>) -> Vec<Advice> {
         Class::SpoofedSynFlood | Class::SynFlood => vec![line(
             "let a SYN proxy answer, so that only completed handshakes make entries (put the port and interface in)",
             &[
-                "sysctl -w net.ipv4.tcp_syncookies=1 net.netfilter.nf_conntrack_tcp_loose=0",
+                "sysctl -w net.ipv4.tcp_syncookies=1",
+                "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0",
                 "iptables -t raw -A PREROUTING -p tcp --syn -j CT --notrack",
                 "iptables -A INPUT -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
                 "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP",
@@ -381,15 +421,6 @@ fn by_class(class: Class, strays: Option<&Rows>) -> Vec<Advice> {
                 "nft add rule inet ipct_drop invalid ct state invalid drop",
             ],
         )],
-        Class::ConnectionFlood => vec![line(
-            "limit the connections of each source (put the port in)",
-            &[
-                "nft add table inet ipct_limit",
-                "nft 'add set inet ipct_limit sources { type ipv4_addr; flags dynamic; }'",
-                "nft 'add chain inet ipct_limit input { type filter hook input priority filter; }'",
-                "nft 'add rule inet ipct_limit input ct state new add @sources { ip saddr ct count over 100 } drop'",
-            ],
-        )],
         _ => Vec::new(),
     }
 }
@@ -397,7 +428,7 @@ fn by_class(class: Class, strays: Option<&Rows>) -> Vec<Advice> {
 /// More room, where the memory allows it.
 fn raise(subject: &Subject<'_>) -> Option<Advice> {
     let (max, affordable) = (subject.max?, subject.circumstances.affordable?);
-    (affordable > max).then(|| Advice {
+    (affordable > max && max > 0).then(|| Advice {
         what: format!("raise the limit from {max} to {affordable}, which a tenth of this machine's memory holds"),
         commands: vec![
             format!("sysctl -w net.netfilter.nf_conntrack_buckets={affordable}"),
