@@ -87,6 +87,7 @@ fn for_daemon(advice: &mut Advice) {
             .map(|knob| format!("ipct sysctl {knob}"));
         let entries = command
             .strip_prefix("conntrack ")
+            .or_else(|| command.strip_prefix("ipct --kernel "))
             .map(|rest| format!("ipct {rest}"));
         if let Some(ours) = knob.or(entries) {
             *command = ours;
@@ -133,7 +134,8 @@ impl Trial<'_> {
         if self.is_worth(udp) && class != Class::ConnectionLeak {
             advice.push(Advice {
                 what: "delete the UDP entries without an answer".to_owned(),
-                commands: vec!["conntrack -D -p udp -u UNSET".to_owned()],
+                // conntrack 1.4.7 deletes answered ones, too, whatever state is asked for.
+                commands: vec!["ipct --kernel -D -p udp -u UNREPLIED".to_owned()],
                 frees: udp,
                 when: "at once",
                 counted: "UDP entries that are UNREPLIED".to_owned(),

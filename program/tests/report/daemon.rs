@@ -138,7 +138,7 @@ fn what_deleting_the_unanswered_and_a_prefix_frees_in_the_daemons_table() {
         };
         udp((source, 1_024 + n as u16), (VICTIM, 9_999), 100)
     });
-    for command in ["ipct -D -p udp -u UNSET", "ipct -D -s 203.0.113.0/24"] {
+    for command in ["ipct -D -p udp -u UNREPLIED", "ipct -D -s 203.0.113.0/24"] {
         let daemon = Daemon::new(flood.clone(), "--speed=max");
         daemon.filled(2_000);
         let told = daemon.report();
