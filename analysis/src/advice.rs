@@ -5,17 +5,19 @@
 //! nothing at once, but of a flood that goes on, only the entries stay that came within the new timeout.
 //! So for a timeout, what is counted are the entries whose last packet is longer ago than the new one:
 //! those that would not be there had it been set before. A dropped prefix frees what it has in the table,
-//! once deleted or run out, and keeps it from coming back.
+//! once deleted or run out, and keeps it from coming back. What keeps new entries from coming (a SYN proxy, a limit for each
+//! source) frees those that would not have come.
 //!
 //! Nothing here does anything: these are lines for an administrator to read, and perhaps to run.
+
+mod by_class;
 
 use ip_conntrack::{Config, Knob, Protocol, TcpState};
 use serde::Serialize;
 
 use crate::census::Census;
 use crate::classify::{Class, Finding};
-use crate::flow::Origin;
-use crate::limits::{self, amplifier};
+use crate::limits::amplifier;
 use crate::prefix::PrefixCount;
 use crate::report::Subject;
 use crate::rows::{Rows, Side, View};
@@ -70,8 +72,7 @@ pub(crate) fn advise(
     advice.extend(trial.prefixes(finding.class, who));
     advice.extend(trial.source_ports(finding.class, who));
     advice.extend(trial.timeouts());
-    advice.extend(trial.limit_sources(finding.class));
-    advice.extend(by_class(finding.class, strays));
+    advice.extend(by_class::advise(&trial, finding.class, who, strays));
     advice.extend(raise(subject));
     if subject.circumstances.is_daemon {
         advice.iter_mut().for_each(for_daemon);
@@ -206,35 +207,6 @@ impl Trial<'_> {
             when: "at once",
             counted: format!("UDP entries from port {port}"),
         }
-    }
-
-    /// Limits the connections of each source, where complete connections are what fills the table.
-    fn limit_sources(&self, class: Class) -> Option<Advice> {
-        const MOST: u64 = limits::CONNECTIONS_OF_ONE as u64;
-        if class != Class::ConnectionFlood {
-            return None;
-        }
-        let sources = self
-            .rows
-            .iter()
-            .filter(|row| !row.is_v6() && row.tcp().is_some());
-        let mut keys: Vec<u64> = sources.map(|row| row.key(Side::Source)).collect();
-        keys.sort_unstable();
-        let above = keys
-            .chunk_by(|a, b| a == b)
-            .map(|of_one| (of_one.len() as u64).saturating_sub(MOST));
-        Some(Advice {
-            what: format!("limit the connections of each source to {MOST}: no more of them are let in, and the others run out"),
-            commands: vec![
-                "nft add table inet ipct_limit".to_owned(),
-                "nft 'add set inet ipct_limit sources { type ipv4_addr; flags dynamic; }'".to_owned(),
-                "nft 'add chain inet ipct_limit new { type filter hook prerouting priority filter; }'".to_owned(),
-                format!("nft 'add rule inet ipct_limit new ip protocol tcp ct state new add @sources {{ ip saddr ct count over {MOST} }} drop'"),
-            ],
-            frees: (above.sum::<u64>() as f64 * self.rows.weight()).round() as u64,
-            when: "while it goes on",
-            counted: format!("TCP entries of IPv4 sources beyond the first {MOST} of each"),
-        })
     }
 
     /// The timeouts that would free most, each tried at the values that are still sensible.
@@ -383,49 +355,6 @@ const TIMEOUTS: &[Candidate] = &[
         applies: |row| row.protocol == Protocol::ICMP,
     },
 ];
-
-/// What the class asks for, whatever the table holds.
-fn by_class(class: Class, strays: Option<&Rows>) -> Vec<Advice> {
-    let line = |what: &str, commands: &[&str]| Advice {
-        what: what.to_owned(),
-        commands: commands
-            .iter()
-            .map(|command| (*command).to_owned())
-            .collect(),
-        frees: 0,
-        when: "while it goes on",
-        counted: "cannot be tried on the entries: it keeps new ones from coming".to_owned(),
-    };
-    let refused = strays.map_or(0, |rows| {
-        rows.iter()
-            .filter(|row| row.origin() != Origin::Arp)
-            .count()
-    });
-    match class {
-        Class::SpoofedSynFlood | Class::SynFlood => vec![line(
-            "let a SYN proxy answer, so that only completed handshakes make entries (put the port and interface in)",
-            &[
-                "sysctl -w net.ipv4.tcp_syncookies=1",
-                "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0",
-                "iptables -t raw -A PREROUTING -p tcp --syn -j CT --notrack",
-                "iptables -A INPUT -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
-                "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP",
-            ],
-        )],
-        Class::AckFlood => vec![line(
-            &format!(
-                "make no entries of packets in the middle of nothing, and drop them ({refused} flows were refused as it is)"
-            ),
-            &[
-                "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0",
-                "nft add table inet ipct_drop",
-                "nft 'add chain inet ipct_drop invalid { type filter hook prerouting priority mangle; }'",
-                "nft add rule inet ipct_drop invalid ct state invalid drop",
-            ],
-        )],
-        _ => Vec::new(),
-    }
-}
 
 /// More room, where the memory allows it.
 fn raise(subject: &Subject<'_>) -> Option<Advice> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::net::{ATTACKERS, Net, ROUTERS, VICTIM};
+use super::net::{ATTACKERS, Net, ROUTERS, VICTIM, VICTIMS};
 
 fn within(told: u64, freed: u64, percent: u64) {
     assert!(
@@ -178,4 +178,47 @@ fn what_a_lower_timeout_of_syns_frees_while_the_flood_goes_on() {
         before - net.report("")["entries"].as_u64().unwrap(),
         5,
     );
+}
+
+#[test]
+fn what_a_syn_proxy_frees_when_the_flood_comes_again_and_that_clients_still_get_through() {
+    let Some(net) = Net::new(&["hping3"]) else {
+        return;
+    };
+    net.serve(80);
+    let flood = format!("-S -p 80 -i u1000 --rand-source {VICTIM}");
+    net.hping(2, &flood);
+    let told = net.report("");
+    let proxy = advice(&told, "nft 'add rule ip ipct_proxy forward");
+    let before = net.entries();
+    apply(&net, ROUTERS, proxy);
+    net.must(ROUTERS, "conntrack -F");
+    net.hping(2, &flood);
+    within(proxy["frees"].as_u64().unwrap(), before - net.entries(), 5);
+    net.background(80);
+}
+
+#[test]
+fn what_refusing_the_middle_of_nothing_frees_when_the_flood_comes_again() {
+    let Some(net) = Net::new(&["hping3"]) else {
+        return;
+    };
+    // A victim that answers each with RST leaves no entry; one behind a filter leaves all.
+    for line in [
+        "nft add table ip t",
+        "nft add chain ip t i { type filter hook input priority 0; }",
+        "nft add rule ip t i tcp dport 80 drop",
+    ] {
+        net.must(VICTIMS, line);
+    }
+    let flood = format!("-A -p 80 -i u1000 --rand-source {VICTIM}");
+    net.hping(2, &flood);
+    let told = net.report("");
+    assert_eq!(told["class"], "ack_flood");
+    let refuse = advice(&told, "nft add rule inet ipct_drop invalid");
+    let before = net.entries();
+    apply(&net, ROUTERS, refuse);
+    net.must(ROUTERS, "conntrack -F");
+    net.hping(2, &flood);
+    within(refuse["frees"].as_u64().unwrap(), before - net.entries(), 5);
 }
