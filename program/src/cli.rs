@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Size(crate::size::Arguments),
     /// Run the daemon: a tracker that stays, with a control socket
     #[cfg(target_os = "linux")]
-    Run(crate::daemon::Run),
+    Run(Box<crate::daemon::Run>),
     /// Show and set the knobs of the running daemon
     #[cfg(target_os = "linux")]
     Sysctl(crate::sysctl::Sysctl),
