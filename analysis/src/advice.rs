@@ -5,16 +5,18 @@
 //! nothing at once, but of a flood that goes on, only the entries stay that came within the new timeout.
 //! So for a timeout, what is counted are the entries whose last packet is longer ago than the new one:
 //! those that would not be there had it been set before. A dropped prefix frees what it has in the table,
-//! once deleted or run out, and keeps it from coming back.
+//! once deleted or run out, and keeps it from coming back. What keeps new entries from coming (a SYN proxy, a limit for each
+//! source) frees those that would not have come.
 //!
 //! Nothing here does anything: these are lines for an administrator to read, and perhaps to run.
+
+mod by_class;
 
 use ip_conntrack::{Config, Knob, Protocol, TcpState};
 use serde::Serialize;
 
 use crate::census::Census;
 use crate::classify::{Class, Finding};
-use crate::flow::Origin;
 use crate::limits::amplifier;
 use crate::prefix::PrefixCount;
 use crate::report::Subject;
@@ -22,10 +24,10 @@ use crate::rows::{Rows, Side, View};
 use crate::who::{PortCount, Who};
 
 /// Where advice is to be followed.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Circumstances {
-    /// The timeout of a knob on that machine, in seconds; `None`: the default.
-    pub timeout: Option<fn(Knob) -> Option<u64>>,
+    /// The timeouts of that machine, in seconds, as far as they are known; the others are taken to be the default.
+    pub timeouts: Vec<(Knob, u64)>,
     /// Entries that the memory allows.
     pub affordable: Option<u64>,
     /// Whether the table is a daemon's, whose commands begin with `ipct`.
@@ -70,7 +72,7 @@ pub(crate) fn advise(
     advice.extend(trial.prefixes(finding.class, who));
     advice.extend(trial.source_ports(finding.class, who));
     advice.extend(trial.timeouts());
-    advice.extend(by_class(finding.class, strays));
+    advice.extend(by_class::advise(&trial, finding.class, who, strays));
     advice.extend(raise(subject));
     if subject.circumstances.is_daemon {
         advice.iter_mut().for_each(for_daemon);
@@ -86,6 +88,7 @@ fn for_daemon(advice: &mut Advice) {
             .map(|knob| format!("ipct sysctl {knob}"));
         let entries = command
             .strip_prefix("conntrack ")
+            .or_else(|| command.strip_prefix("ipct --kernel "))
             .map(|rest| format!("ipct {rest}"));
         if let Some(ours) = knob.or(entries) {
             *command = ours;
@@ -132,7 +135,8 @@ impl Trial<'_> {
         if self.is_worth(udp) && class != Class::ConnectionLeak {
             advice.push(Advice {
                 what: "delete the UDP entries without an answer".to_owned(),
-                commands: vec!["conntrack -D -p udp -u UNSET".to_owned()],
+                // conntrack 1.4.7 deletes answered ones, too, whatever state is asked for.
+                commands: vec!["ipct --kernel -D -p udp -u UNREPLIED".to_owned()],
                 frees: udp,
                 when: "at once",
                 counted: "UDP entries that are UNREPLIED".to_owned(),
@@ -218,7 +222,11 @@ impl Trial<'_> {
 
     fn timeout(&self, candidate: &Candidate) -> Option<Advice> {
         let knob = candidate.knob;
-        let known = self.circumstances.timeout.and_then(|timeout| timeout(knob));
+        let known = self.circumstances.timeouts.iter();
+        let known = known
+            .filter(|(known, _)| *known == knob)
+            .map(|(_, secs)| *secs)
+            .next();
         let present = known.or_else(|| u64::try_from(Config::default().get(knob)).ok())?;
         let value = candidate.value;
         // What is too few to be worth it need not be looked at.
@@ -264,6 +272,11 @@ fn within(row: &View<'_>, line: &PrefixCount) -> bool {
         }
         _ => false,
     }
+}
+
+/// The timeouts that advice may be about.
+pub fn timeouts() -> impl Iterator<Item = Knob> {
+    TIMEOUTS.iter().map(|candidate| candidate.knob)
 }
 
 /// A timeout that could be lower.
@@ -343,61 +356,10 @@ const TIMEOUTS: &[Candidate] = &[
     },
 ];
 
-/// What the class asks for, whatever the table holds.
-fn by_class(class: Class, strays: Option<&Rows>) -> Vec<Advice> {
-    let line = |what: &str, commands: &[&str]| Advice {
-        what: what.to_owned(),
-        commands: commands
-            .iter()
-            .map(|command| (*command).to_owned())
-            .collect(),
-        frees: 0,
-        when: "while it goes on",
-        counted: "cannot be tried on the entries: it keeps new ones from coming".to_owned(),
-    };
-    let refused = strays.map_or(0, |rows| {
-        rows.iter()
-            .filter(|row| row.origin() != Origin::Arp)
-            .count()
-    });
-    match class {
-        Class::SpoofedSynFlood | Class::SynFlood => vec![line(
-            "let a SYN proxy answer, so that only completed handshakes make entries (put the port and interface in)",
-            &[
-                "sysctl -w net.ipv4.tcp_syncookies=1 net.netfilter.nf_conntrack_tcp_loose=0",
-                "iptables -t raw -A PREROUTING -p tcp --syn -j CT --notrack",
-                "iptables -A INPUT -p tcp -m conntrack --ctstate INVALID,UNTRACKED -j SYNPROXY --sack-perm --timestamp --wscale 7 --mss 1460",
-                "iptables -A INPUT -m conntrack --ctstate INVALID -j DROP",
-            ],
-        )],
-        Class::AckFlood => vec![line(
-            &format!(
-                "make no entries of packets in the middle of nothing, and drop them ({refused} flows were refused as it is)"
-            ),
-            &[
-                "sysctl -w net.netfilter.nf_conntrack_tcp_loose=0",
-                "nft add table inet ipct_drop",
-                "nft 'add chain inet ipct_drop invalid { type filter hook prerouting priority mangle; }'",
-                "nft add rule inet ipct_drop invalid ct state invalid drop",
-            ],
-        )],
-        Class::ConnectionFlood => vec![line(
-            "limit the connections of each source (put the port in)",
-            &[
-                "nft add table inet ipct_limit",
-                "nft 'add set inet ipct_limit sources { type ipv4_addr; flags dynamic; }'",
-                "nft 'add chain inet ipct_limit input { type filter hook input priority filter; }'",
-                "nft 'add rule inet ipct_limit input ct state new add @sources { ip saddr ct count over 100 } drop'",
-            ],
-        )],
-        _ => Vec::new(),
-    }
-}
-
 /// More room, where the memory allows it.
 fn raise(subject: &Subject<'_>) -> Option<Advice> {
     let (max, affordable) = (subject.max?, subject.circumstances.affordable?);
-    (affordable > max).then(|| Advice {
+    (affordable > max && max > 0).then(|| Advice {
         what: format!("raise the limit from {max} to {affordable}, which a tenth of this machine's memory holds"),
         commands: vec![
             format!("sysctl -w net.netfilter.nf_conntrack_buckets={affordable}"),

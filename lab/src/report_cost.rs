@@ -8,10 +8,11 @@
 //! Needs root, for `nf_conntrack_max` and `nf_conntrack_buckets`; both are put back.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::thread;
+use std::time::Duration;
 
 use crate::linux::{Globals, Table, enter, set};
 use crate::listing::{Cost, spend};
@@ -30,17 +31,24 @@ pub struct Costs {
     pub file: Vec<Cost>,
     /// Bytes of the file.
     pub bytes: u64,
+    /// The share of a core that `ipct top --kernel` took, once its first look was over.
+    pub top: Option<f64>,
 }
 
-/// Reports on a table of so many connections, so many times.
+/// Reports on a table of so many connections, so many times; then watches it with `ipct top` for a while.
 ///
 /// # Errors
 ///
 /// The kernel does not allow what is needed, or a program cannot be run.
-pub fn measure(connections: u32, rounds: u32, ipct: &Path) -> Result<Costs, String> {
+pub fn measure(
+    connections: u32,
+    rounds: u32,
+    ipct: &Path,
+    top: Option<Duration>,
+) -> Result<Costs, String> {
     let mut globals = Globals::open()?;
     thread::scope(|scope| {
-        let thread = scope.spawn(|| inside(&mut globals, connections, rounds, ipct));
+        let thread = scope.spawn(|| inside(&mut globals, connections, rounds, ipct, top));
         let ended = |_| Err("the measuring thread ended early".to_owned());
         thread.join().unwrap_or_else(ended)
     })
@@ -51,6 +59,7 @@ fn inside(
     connections: u32,
     rounds: u32,
     ipct: &Path,
+    top: Option<Duration>,
 ) -> Result<Costs, String> {
     globals.set_both(
         u64::from(connections),
@@ -84,7 +93,49 @@ fn inside(
         ];
         costs.file.push(spend(ipct, &report, |_| Ok(()))?);
     }
+    costs.top = top.map(|length| watched(ipct, length)).transpose()?;
     Ok(costs)
+}
+
+/// The first look of `ipct top` is over within this.
+const SETTLED: Duration = Duration::from_secs(10);
+
+/// Runs `ipct top --kernel` in a terminal (script(1)). => the share of a core that it takes.
+fn watched(ipct: &Path, length: Duration) -> Result<f64, String> {
+    let command = format!("exec '{}' top --kernel", ipct.display());
+    let said = |error: io::Error| format!("script: {error}");
+    let mut script = Command::new("script")
+        .args(["-q", "-e", "-c", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .spawn()
+        .map_err(said)?;
+    thread::sleep(SETTLED);
+    let share = child_of(script.id()).and_then(|top| {
+        let before = spent(top)?;
+        thread::sleep(length);
+        Some((spent(top)? - before) / length.as_secs_f64())
+    });
+    if let Some(keys) = &mut script.stdin {
+        keys.write_all(b"q").map_err(said)?;
+    }
+    script.wait().map_err(said)?;
+    share.ok_or_else(|| "ipct top ended early".to_owned())
+}
+
+fn child_of(process: u32) -> Option<u32> {
+    let children = format!("/proc/{process}/task/{process}/children");
+    let children = std::fs::read_to_string(children).ok()?;
+    children.split(' ').next()?.parse().ok()
+}
+
+/// Seconds of processor time that a process took (proc(5): fields 14 and 15, a hundred ticks a second).
+fn spent(process: u32) -> Option<f64> {
+    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    let (_, rest) = stat.rsplit_once(") ")?;
+    let mut ticks = rest.split(' ').skip(11).map(str::parse::<u32>);
+    Some(f64::from(ticks.next()?.ok()? + ticks.next()?.ok()?) / 100.0)
 }
 
 /// The table, saved as text, until this is dropped.
@@ -102,7 +153,7 @@ impl Saved {
             path: path.clone(),
             bytes: 0,
         };
-        let status = std::process::Command::new(ipct)
+        let status = Command::new(ipct)
             .args(["--kernel", "-L", "-o", "extended"])
             .stdout(file)
             .stderr(Stdio::null())

@@ -179,7 +179,9 @@ pub(crate) fn knob(name: &str) -> Option<u64> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-/// Entries of Linux's table that a tenth of this machine's memory holds.
-pub(crate) fn affordable() -> Option<u64> {
-    Some(Size::of(memory()?, 10, slab()).linux_max)
+/// Entries that a tenth of this machine's memory holds, of Linux's table or of ours.
+pub(crate) fn affordable(kernel: bool) -> Option<u64> {
+    let size = Size::of(memory()?, 10, slab());
+    let [ours, _] = size.our_max;
+    Some(if kernel { size.linux_max } else { ours })
 }

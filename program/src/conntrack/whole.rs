@@ -5,9 +5,10 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 
 use ip_conntrack::format::netlink::names::kind;
+use ip_conntrack::format::netlink::own::{self, Told};
 use ip_conntrack::format::netlink::{Ask, List, Message, TableStats, read_stats};
 use ip_conntrack::format::stats::CpuStats;
-use ip_conntrack::{Connection, Time};
+use ip_conntrack::{Connection, Knob, Time};
 
 use super::list::{entry, now};
 use super::options::{SOCKET, Whose};
@@ -167,6 +168,25 @@ impl Whole {
 }
 
 impl Whole {
+    /// The knobs of a daemon's table that are no less than 0.
+    ///
+    /// # Errors
+    ///
+    /// It was refused, in words.
+    pub(crate) fn knobs(&mut self) -> Result<Vec<(Knob, u64)>, String> {
+        let mut knobs = Vec::new();
+        let outcome = self.table.ask(Ask::Own(own::Ask::Knobs), |message| {
+            if let Some(Told::Knob(name, value)) = Told::read(message) {
+                knobs.extend(Knob::by_name(name).zip(u64::try_from(value).ok()));
+            }
+            Ok(())
+        });
+        outcome
+            .and_then(|outcome| outcome.done(Tried::Connection))
+            .map_err(words)?;
+        Ok(knobs)
+    }
+
     /// What was counted since the table began, by all CPUs together.
     ///
     /// # Errors

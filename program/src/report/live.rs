@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use ip_conntrack::Knob;
 use ip_conntrack::format::netlink::TableStats;
 use ip_conntrack::format::stats::CpuStats;
+use ip_conntrack_analysis::advice::timeouts;
 use ip_conntrack_analysis::forecast::MOMENTS;
 use ip_conntrack_analysis::{
     Census, Circumstances, Fading, Flow, Look, Moment, Report, Source, Subject, Traffic, forecast,
@@ -146,7 +147,12 @@ impl Follower {
         })?;
         let traffic = self.since(at, &mut look, again)?;
         let max = self.table.stats().map(|stats| self.max(&stats))?;
-        Ok(Report::of(self.subject(&table, is_whole, max, traffic)))
+        let timeouts = match self.live.kernel {
+            true => kernels_timeouts(),
+            false => self.table.knobs()?,
+        };
+        let subject = self.subject(&table, is_whole, max, traffic, timeouts);
+        Ok(Report::of(subject))
     }
 
     /// What changed since the look before.
@@ -187,6 +193,7 @@ impl Follower {
         is_whole: bool,
         max: Option<u64>,
         traffic: Option<Traffic>,
+        timeouts: Vec<(Knob, u64)>,
     ) -> Subject<'a> {
         let kernel = self.live.kernel;
         let mut notes = Vec::new();
@@ -218,8 +225,8 @@ impl Follower {
                 .buckets
                 .or_else(|| size::knob("buckets").filter(|_| kernel)),
             circumstances: Circumstances {
-                timeout: kernel.then_some(timeout as fn(Knob) -> Option<u64>),
-                affordable: size::affordable().filter(|_| kernel),
+                timeouts,
+                affordable: size::affordable(kernel),
                 is_daemon: !kernel,
             },
             most: self.live.most,
@@ -247,8 +254,10 @@ fn since(before: &CpuStats, after: &CpuStats) -> Vec<(&'static str, u64)> {
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
-/// A timeout of the running kernel.
-fn timeout(knob: Knob) -> Option<u64> {
-    let name = knob.info().name.strip_prefix("nf_conntrack_")?;
-    size::knob(name)
+/// The timeouts of the running kernel.
+fn kernels_timeouts() -> Vec<(Knob, u64)> {
+    let value = |knob: Knob| size::knob(knob.info().name.strip_prefix("nf_conntrack_")?);
+    timeouts()
+        .filter_map(|knob| Some((knob, value(knob)?)))
+        .collect()
 }

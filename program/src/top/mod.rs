@@ -3,9 +3,9 @@
 //! *Threads.* One looks at the table (`watcher.rs`), so that a dump of a million entries stops no key; this one
 //! draws and takes keys. They share nothing but two channels.
 //!
-//! *Cost.* The number of entries is asked for once a second. All entries are looked at again when twenty times
-//! as long has passed as the last look took: so looking costs no more than a twentieth of a core, however large
-//! the table is. `r` looks at once.
+//! *Cost.* The number of entries is asked for once a second. All entries are looked at again when 25 times as long has
+//! passed as the last look took processor time: so looking costs no more than a twentieth of a core, however
+//! large the table is. `r` looks at once.
 //!
 //! What is shown, and what a key does, is `model.rs`, which knows no terminal; how it looks is `draw.rs`.
 //! The terminal is put back as it was also when something panics (ratatui's hook).

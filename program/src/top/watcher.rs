@@ -5,14 +5,23 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use ip_conntrack_analysis::Report;
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::report::{Follower, Live};
 
 /// The time between two questions for the number of entries.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// A look is followed by so many times its length without one.
-const REST: u32 = 20;
+/// A look is followed by so many times the processor time that it took without one. It takes several cores at once, so
+/// the clock on the wall would tell too little.
+const REST: u32 = 25;
+
+/// The processor time of this process, all threads and the kernel on its behalf included.
+fn spent() -> Duration {
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    let secs = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(secs, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
 
 /// What the thread tells.
 pub(super) enum Update {
@@ -55,12 +64,12 @@ fn watch(mut follower: Follower, tell: &Sender<Update>, asked: &Receiver<()>) {
             Err(error) => Update::Failed(error),
         }];
         if Instant::now() >= due {
-            let began = Instant::now();
+            let before = spent();
             updates.push(match follower.look(true) {
                 Ok(report) => Update::Report(Box::new(report)),
                 Err(error) => Update::Failed(error),
             });
-            let took = began.elapsed();
+            let took = spent().saturating_sub(before);
             due = Instant::now() + (took * REST).max(PAUSE);
         }
         for update in updates {

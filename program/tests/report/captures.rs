@@ -3,26 +3,26 @@
 use super::build::{ACK, Pcap, RAW, SYN, gzip, tcp, udp};
 use super::run::{report, run};
 
-const VICTIM: [u8; 4] = [198, 51, 100, 80];
+pub(crate) const VICTIM: [u8; 4] = [198, 51, 100, 80];
 
-fn somebody(n: u64) -> [u8; 4] {
+pub(crate) fn somebody(n: u64) -> [u8; 4] {
     let mixed = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20) as u32;
     let [_, b, c, d] = mixed.to_be_bytes();
     [11 + (n % 90) as u8, b, c, d]
 }
 
-/// So many packets, 1 ms apart.
-fn capture(packets: u64, packet: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
+/// So many packets, `apart` microseconds from each other.
+pub(crate) fn capture(packets: u64, apart: u64, packet: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
     let mut pcap = Pcap::new(RAW);
     for n in 0..packets {
         let packet = packet(n);
-        pcap.push(n * 1_000, &packet, packet.len() as u32);
+        pcap.push(n * apart, &packet, packet.len() as u32);
     }
     pcap.bytes
 }
 
 pub(crate) fn syns(packets: u64) -> Vec<u8> {
-    capture(packets, |n| {
+    capture(packets, 1_000, |n| {
         tcp(
             (somebody(n), 1_024 + n as u16),
             (VICTIM, 80),
@@ -89,7 +89,7 @@ fn the_fullest_moment_is_reported_unless_another_is_asked_for() {
 
 #[test]
 fn acks_that_leave_no_entry_are_a_flood_all_the_same() {
-    let acks = capture(1_500, |n| {
+    let acks = capture(1_500, 1_000, |n| {
         tcp(
             (somebody(n), 1_024 + n as u16),
             (VICTIM, 443),
@@ -121,7 +121,7 @@ fn acks_that_leave_no_entry_are_a_flood_all_the_same() {
 
 #[test]
 fn syn_acks_that_nobody_asked_for() {
-    let syn_acks = capture(900, |n| {
+    let syn_acks = capture(900, 1_000, |n| {
         tcp(
             (somebody(n), 443),
             (VICTIM, 1_024 + n as u16),
@@ -136,7 +136,7 @@ fn syn_acks_that_nobody_asked_for() {
 #[test]
 fn a_scan_of_closed_ports_leaves_no_entry_either() {
     const RST: u8 = 0x04;
-    let scan = capture(1_200, |n| {
+    let scan = capture(1_200, 1_000, |n| {
         let (scanner, door) = (([203, 0, 113, 7], 40_000), (VICTIM, 1 + (n / 2) as u16));
         match n % 2 {
             0 => tcp(scanner, door, SYN, 77, 0),

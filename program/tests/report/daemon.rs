@@ -1,74 +1,229 @@
 //! The daemon's table: the same report, and what the advice says it frees is what it frees.
 
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::captures::syns;
-use super::run::run_in;
+use serde_json::Value;
+use tempfile::TempDir;
 
-/// A daemon that has tracked a capture, until the value ends.
-struct Daemon(Child);
+use super::build::{SYN, tcp, udp};
+use super::captures::{VICTIM, capture, somebody, syns};
+use super::run::{Ran, run_in};
+
+/// A daemon that tracks a capture, until the value ends.
+struct Daemon {
+    child: Child,
+    dir: TempDir,
+}
 
 impl Daemon {
-    fn new(dir: &Path) -> Daemon {
-        std::fs::write(dir.join("capture"), syns(1_500)).unwrap();
-        std::fs::write(dir.join("ipct.conf"), "").unwrap();
-        let daemon = Command::new(env!("CARGO_BIN_EXE_ipct"))
-            .args([
-                "run",
-                "--config=ipct.conf",
-                "--replay=capture",
-                "--speed=max",
-            ])
-            .arg(format!("--control={}", dir.join("socket").display()))
-            .arg(format!("--state={}", dir.join("state").display()))
-            .current_dir(dir)
+    /// Told of `capture` with the words of `more`.
+    fn new(capture: Vec<u8>, more: &str) -> Daemon {
+        let dir = tempfile::tempdir().unwrap();
+        let at = dir.path();
+        std::fs::write(at.join("capture"), capture).unwrap();
+        std::fs::write(at.join("ipct.conf"), "").unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_ipct"))
+            .args(["run", "--config=ipct.conf", "--replay=capture"])
+            .args(more.split_whitespace())
+            .arg(format!("--control={}", at.join("socket").display()))
+            .arg(format!("--state={}", at.join("state").display()))
+            .current_dir(at)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn();
-        Daemon(daemon.unwrap())
+        let child = child.unwrap();
+        Daemon { child, dir }
     }
+
+    fn asks(&self, arguments: &str) -> Ran {
+        run_in(self.dir.path(), arguments, b"")
+    }
+
+    fn report(&self) -> Value {
+        self.asks("report --ipct --socket socket --json")
+            .exits(0)
+            .json()
+    }
+
+    fn entries(&self) -> u64 {
+        let told = self.asks("--socket socket -C").exits(0);
+        told.out.trim().parse().unwrap()
+    }
+
+    /// Waits until the table has at least so many entries.
+    fn filled(&self, entries: u64) {
+        let began = Instant::now();
+        loop {
+            let ran = self.asks("--socket socket -C");
+            let is_filled = ran.out.trim().parse().is_ok_and(|now: u64| now >= entries);
+            if ran.status == Some(0) && is_filled {
+                return;
+            }
+            assert!(began.elapsed() < Duration::from_secs(60), "{ran:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Runs the commands of an advice that are for the daemon's table. => how many there were.
+    fn apply(&self, advice: &Value) -> usize {
+        let commands = advice["commands"].as_array().unwrap().iter();
+        let ours = commands.filter_map(|command| command.as_str().unwrap().strip_prefix("ipct "));
+        let applied = ours.map(|command| match command.strip_prefix("sysctl ") {
+            Some(knob) => self
+                .asks(&format!("sysctl --socket socket {knob}"))
+                .exits(0),
+            None => self.asks(&format!("--socket socket {command}")).exits(0),
+        });
+        applied.count()
+    }
+}
+
+/// The advice that has this command.
+#[track_caller]
+fn advice<'a>(told: &'a Value, command: &str) -> &'a Value {
+    let all = told["advice"].as_array().unwrap();
+    let has = |one: &&Value| {
+        one["commands"]
+            .as_array()
+            .unwrap()
+            .contains(&command.into())
+    };
+    all.iter()
+        .find(has)
+        .unwrap_or_else(|| panic!("no {command} in {all:#?}"))
+}
+
+#[track_caller]
+fn within_5_percent(advice: &Value, freed: u64) {
+    let told = advice["frees"].as_u64().unwrap();
+    assert!(
+        told.abs_diff(freed) * 20 <= told,
+        "told {told}, freed {freed}"
+    );
 }
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
 #[test]
-fn what_a_deletion_frees_in_the_daemons_table() {
-    let dir = tempfile::tempdir().unwrap();
-    let _daemon = Daemon::new(dir.path());
-    let began = Instant::now();
-    let told = loop {
-        let ran = run_in(dir.path(), "report --ipct --socket socket --json", b"");
-        if ran.status == Some(0) && ran.json()["entries"] == 1_500 {
-            break ran.json();
-        }
-        assert!(began.elapsed() < Duration::from_secs(20), "{ran:?}");
-        thread::sleep(Duration::from_millis(100));
-    };
+fn what_deletions_by_state_free_in_the_daemons_table() {
+    let daemon = Daemon::new(syns(1_500), "--speed=max");
+    daemon.filled(1_500);
+    let told = daemon.report();
     assert_eq!(
         (&told["class"], &told["source"]["kind"]),
         (&"spoofed_syn_flood".into(), &"ipct".into())
     );
     assert_eq!(told["max"], 262_144);
-    let advice = &told["advice"][0];
-    assert_eq!(advice["commands"][0], "ipct -D -p tcp --state SYN_SENT");
-    assert_eq!(advice["frees"], 1_500);
-    run_in(
-        dir.path(),
-        "--socket socket -D -p tcp --state SYN_SENT",
-        b"",
-    )
-    .exits(0)
-    .mentions(&["1500 flow entries have been deleted"]);
-    let after = run_in(dir.path(), "report --ipct --socket socket --json", b"")
-        .exits(0)
-        .json();
-    assert_eq!(after["entries"], 0);
+    let deletion = advice(&told, "ipct -D -p tcp --state SYN_SENT");
+    assert_eq!(deletion["frees"], 1_500);
+    assert_eq!(daemon.apply(deletion), 1);
+    assert_eq!(daemon.entries(), 0);
+}
+
+#[test]
+fn what_deleting_the_unanswered_and_a_prefix_frees_in_the_daemons_table() {
+    // Three quarters come from one network, a quarter from everywhere.
+    let flood = capture(2_000, 1_000, |n| {
+        let source = if n % 4 == 0 {
+            somebody(n)
+        } else {
+            [203, 0, 113, n as u8]
+        };
+        udp((source, 1_024 + n as u16), (VICTIM, 9_999), 100)
+    });
+    for command in ["ipct -D -p udp -u UNREPLIED", "ipct -D -s 203.0.113.0/24"] {
+        let daemon = Daemon::new(flood.clone(), "--speed=max");
+        daemon.filled(2_000);
+        let told = daemon.report();
+        let deletion = advice(&told, command);
+        assert_eq!(daemon.apply(deletion), 1);
+        within_5_percent(deletion, 2_000 - daemon.entries());
+    }
+}
+
+#[test]
+fn what_deleting_an_amplifiers_answers_frees_in_the_daemons_table() {
+    let flood = capture(2_000, 1_000, |n| {
+        udp((somebody(n), 53), (VICTIM, 1_024 + n as u16), 1_200)
+    });
+    let daemon = Daemon::new(flood, "--speed=max");
+    daemon.filled(2_000);
+    let told = daemon.report();
+    assert_eq!(told["class"], "reflection");
+    let deletion = advice(&told, "ipct -D -p udp --sport 53");
+    assert_eq!(daemon.apply(deletion), 1);
+    within_5_percent(deletion, 2_000 - daemon.entries());
+}
+
+/// A flood of fifty packets a second for ten minutes, fifty times as fast: the timeout in force keeps `full` entries,
+/// the lower one `rest`.
+fn lowered(packet: fn(u64) -> Vec<u8>, more: &str, command: &str, [full, rest]: [u64; 2]) {
+    let daemon = Daemon::new(
+        capture(30_000, 20_000, packet),
+        &format!("--speed=50 {more}"),
+    );
+    // What came first has run out, too: no more entries come.
+    daemon.filled(full - full / 50);
+    thread::sleep(Duration::from_millis(300));
+    let told = daemon.report();
+    let lower = advice(&told, command);
+    let before = told["entries"].as_u64().unwrap();
+    assert_eq!(daemon.apply(lower), 1);
+    // Running timers are not shortened: those of the old timeout have to run out first.
+    thread::sleep(Duration::from_secs(1 + full / 2_500));
+    let after = daemon.entries();
+    within_5_percent(lower, before - after);
+    assert!(after.abs_diff(rest) * 10 < rest, "{after} of {rest} stay");
+}
+
+#[test]
+fn what_a_lower_timeout_of_syns_frees_in_the_daemons_table() {
+    let syn = |n| {
+        tcp(
+            (somebody(n), 1_024 + n as u16),
+            (VICTIM, 80),
+            SYN,
+            n as u32,
+            0,
+        )
+    };
+    lowered(
+        syn,
+        "",
+        "ipct sysctl nf_conntrack_tcp_timeout_syn_sent=20",
+        [120 * 50, 20 * 50],
+    );
+}
+
+#[test]
+fn what_a_lower_timeout_of_udp_frees_from_the_daemons_own_timeout() {
+    let datagram = |n| udp((somebody(n), 1_024 + n as u16), (VICTIM, 9_999), 100);
+    lowered(
+        datagram,
+        "--sysctl nf_conntrack_udp_timeout=60",
+        "ipct sysctl nf_conntrack_udp_timeout=10",
+        [60 * 50, 10 * 50],
+    );
+}
+
+#[test]
+fn places_that_a_raised_limit_gives_the_daemons_table() {
+    let daemon = Daemon::new(syns(1_500), "--speed=max --sysctl nf_conntrack_max=2000");
+    daemon.filled(1_500);
+    let told = daemon.report();
+    let all = told["advice"].as_array().unwrap();
+    let raise = all
+        .iter()
+        .find(|one| one["what"].as_str().unwrap().starts_with("raise the limit"));
+    let raise = raise.unwrap();
+    assert_eq!(daemon.apply(raise), 2);
+    let max = daemon.report()["max"].as_u64().unwrap();
+    within_5_percent(raise, max - 2_000);
 }

@@ -16,8 +16,9 @@ use crate::daemon::worker::{Gone, SLOTS_AT_ONCE};
 /// So old is a look at least before the next one.
 pub(super) const LEAST_AGE: Duration = Duration::from_secs(5);
 
-/// And so many times as long as it took: all looks together take a twentieth of a core.
-const RARER: u32 = 20;
+/// And so many times as long as it took. A look keeps two cores busy at most, so all looks together take a twentieth of
+/// one.
+const RARER: u32 = 40;
 
 /// What was seen.
 pub(super) struct Seen {
