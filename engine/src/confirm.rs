@@ -26,7 +26,7 @@ use crate::slab::NONE;
 use crate::table::{Extra, ReplyKey};
 use crate::time::Time;
 use crate::tuple::{Direction, Protocol, Tuple, Zone, ZoneDirections, invert_parts};
-use crate::verdict::{Action, Class, Reason, Verdict};
+use crate::verdict::{Action, Class, Piece, Reason, Verdict};
 
 /// Entries looked at, at most, to make room in a full table by collecting what ran out.
 const COLLECTED_WHEN_FULL: usize = 64;
@@ -40,6 +40,8 @@ pub struct Unconfirmed {
     /// What only few have, so that the others need not carry it about.
     pub(crate) extra: Option<Box<Extra>>,
     pub(crate) changes: Changes,
+    /// How far the verdict goes.
+    pub(crate) piece: Piece,
 }
 
 impl Unconfirmed {
@@ -96,6 +98,7 @@ impl Conntrack {
             timeout,
             extra: self.split_zone(zone, packet)?,
             changes,
+            piece: Piece::Alone,
         };
         if !self.expects.is_empty() {
             let tuple = Tuple::from_parts(packet.addresses(), packet.protocol, packet.parts()?);
@@ -237,7 +240,11 @@ impl Conntrack {
         let now = self.tick(now);
         let (zone, probe) = (unconfirmed.zone(), unconfirmed.probe);
         if let Some((slot, _)) = self.find_alive(now, |table| table.find_in(zone, &probe)) {
-            return self.clash(slot, &unconfirmed);
+            let piece = unconfirmed.piece;
+            return Verdict {
+                piece,
+                ..self.clash(slot, &unconfirmed)
+            };
         }
         self.confirm_at_once(unconfirmed, now)
     }
@@ -250,8 +257,12 @@ impl Conntrack {
             timeout,
             extra,
             changes,
+            piece,
         } = unconfirmed;
-        self.confirm_entry(&mut entry, &probe, timeout, changes, extra, now)
+        Verdict {
+            piece,
+            ..self.confirm_entry(&mut entry, &probe, timeout, changes, extra, now)
+        }
     }
 
     #[inline(always)]
@@ -284,6 +295,7 @@ impl Conntrack {
             timeout,
             extra,
             changes,
+            ..
         } = unconfirmed;
         self.insert_entry(&mut entry, &probe, timeout, changes, extra, now)
     }

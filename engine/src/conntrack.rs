@@ -260,10 +260,10 @@ impl Conntrack {
     /// A fragment waits for the others of its datagram, or completes it.
     fn gather(&mut self, zone: Zone, packet: &Packet<'_>, fragment: Fragment, now: Time) -> Begin {
         let zone_id = zone.id_of(Direction::Original);
-        match self
+        let (outcome, piece) = self
             .defrag
-            .push(packet, fragment, zone_id, &self.config, now)
-        {
+            .push(packet, fragment, zone_id, &self.config, now);
+        let mut begun = match outcome {
             defrag::Outcome::Whole(datagram) => {
                 self.stats.reassembled += 1;
                 let Datagram { bytes, len } = &datagram;
@@ -276,7 +276,12 @@ impl Conntrack {
                 let held = Verdict::new(Action::Hold, Class::Invalid, Direction::Original);
                 Begin::Done(held)
             }
+        };
+        match &mut begun {
+            Begin::Done(verdict) => verdict.piece = piece,
+            Begin::New(unconfirmed) => unconfirmed.piece = piece,
         }
+        begun
     }
 
     /// Goes on with a packet in which a fragment header means nothing any more.

@@ -19,6 +19,23 @@ pub enum Action {
     Hold,
 }
 
+/// How far a verdict goes, where packets are fragments. Whoever holds them goes by this and not by their
+/// identification, which two datagrams may share, one after the other or forged.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Piece {
+    /// No fragment, or one that was refused by itself: the verdict is on this packet alone.
+    Alone,
+    /// The first to wait for the rest of its datagram. What waited under the same identification before
+    /// belongs to a datagram that was given up.
+    First,
+    /// It waits with those since the first.
+    Next,
+    /// The verdict is on the whole datagram: this one made it whole, or spoiled it.
+    Last,
+    /// The verdict is on this packet alone, and what waited under the same identification was given up.
+    Stray,
+}
+
 /// The class that `ct state` and `--ctstate` match.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Class {
@@ -55,6 +72,8 @@ pub struct Verdict {
     pub action: Action,
     /// How rules see it.
     pub class: Class,
+    /// Whether it is on other fragments, too.
+    pub piece: Piece,
     /// Why it was refused, dropped or left without effect.
     pub reason: Option<Reason>,
     /// Its direction in the connection; [`Direction::Original`] where there is none.
@@ -77,6 +96,7 @@ impl Verdict {
         Verdict {
             action,
             class,
+            piece: Piece::Alone,
             direction,
             reason: None,
             state: None,

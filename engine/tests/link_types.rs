@@ -155,14 +155,16 @@ fn mpls_stacks_may_lack_a_bottom_or_carry_something_else() {
 
 #[test]
 fn lengths_in_place_of_an_ethertype_bring_llc() {
-    for length in [[0x00, 36], [0x05, 0xdc]] {
+    for length in [[0x00, 36], [0x05, 0xdc], [0x05, 0xff]] {
         let snap = [&length[..], &LLC_SNAP].concat();
         carries_ipv4(1, &[&MACS, &snap, &[0x08, 0x00]]);
         carries_ipv6(1, &[&MACS, &snap, &[0x86, 0xdd]]);
         carries_ipv4(1, &[&MACS, &snap, &[0x81, 0, 0, 5, 0x08, 0x00]]);
         carries_ipv4(1, &[&MACS, &length, &[0x06, 0x06, 0x03]]);
+        let bridges = [0xaa, 0xaa, 0x03, 0, 0, 0xf8, 0x08, 0x00];
+        carries_ipv4(1, &[&MACS, &length, &bridges]);
     }
-    not_ip(1, &[&MACS, &[0x05, 0xdd], &LLC_SNAP]);
+    not_ip(1, &[&MACS, &[0x06, 0x00], &LLC_SNAP]);
 }
 
 #[test]

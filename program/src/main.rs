@@ -84,5 +84,12 @@ fn ended(ran: io::Result<bool>) -> ExitCode {
 
 /// A line on stderr. That stderr is closed is nobody's concern.
 fn say(text: std::fmt::Arguments<'_>) {
+    let text = printable(&text.to_string());
     let _ = writeln!(io::stderr().lock(), "ipct: {text}");
+}
+
+/// Text for a terminal that may come from anywhere, as the names of files do: what would steer it is shown as `?`.
+fn printable(text: &str) -> String {
+    let steers = |c: char| c.is_control() && c != '\n' && c != '\t';
+    text.replace(steers, "?")
 }

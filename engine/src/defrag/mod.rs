@@ -24,7 +24,7 @@ use crate::config::{Config, Knob};
 use crate::packet::{Fragment, Packet};
 use crate::time::Time;
 use crate::tuple::Addresses;
-use crate::verdict::Reason;
+use crate::verdict::{Piece, Reason};
 use queue::{Queue, Trouble};
 
 /// A datagram that is whole.
@@ -84,7 +84,7 @@ struct Sender {
 }
 
 impl Defrag {
-    /// Takes one fragment.
+    /// Takes one fragment. => what became of it, and whether that is about others that came before.
     pub(crate) fn push(
         &mut self,
         packet: &Packet<'_>,
@@ -92,7 +92,7 @@ impl Defrag {
         zone: u16,
         config: &Config,
         now: Time,
-    ) -> Outcome {
+    ) -> (Outcome, Piece) {
         let key = key(packet, fragment, zone);
         let (family, high, timeout) = match packet.addresses() {
             Addresses::V4 { .. } => (&mut self.v4, Knob::IpfragHighThresh, Knob::IpfragTime),
@@ -108,7 +108,7 @@ impl Defrag {
             family.run_out(key);
         }
         if family.memory > high || high == 0 {
-            return Outcome::Refused(Reason::FragmentMemory);
+            return (Outcome::Refused(Reason::FragmentMemory), Piece::Alone);
         }
         if !family.queues.contains_key(&key) {
             family.open(key, deadline);
@@ -209,29 +209,40 @@ impl Family {
         }
     }
 
-    fn add(&mut self, key: Key, packet: &Packet<'_>, fragment: Fragment) -> Outcome {
+    fn add(&mut self, key: Key, packet: &Packet<'_>, fragment: Fragment) -> (Outcome, Piece) {
         let Some(queue) = self.queues.get_mut(&key) else {
-            return Outcome::Refused(Reason::FragmentMemory);
+            return (Outcome::Refused(Reason::FragmentMemory), Piece::Alone);
         };
+        let is_first = queue.is_empty();
         let before = queue.memory();
         let is_v4 = matches!(packet.addresses(), Addresses::V4 { .. });
         let outcome = queue.insert(packet, fragment);
         self.memory += queue.memory() - before;
         let (is_whole, is_empty) = (queue.is_whole(), queue.is_empty());
         match outcome {
-            Ok(()) if !is_whole => Outcome::Held,
-            Ok(()) => match self.close(key).and_then(|queue| queue.assemble(packet)) {
-                Some(datagram) => Outcome::Whole(datagram),
-                None => Outcome::Refused(Reason::FragmentBad),
-            },
+            Ok(()) if !is_whole && is_first => (Outcome::Held, Piece::First),
+            Ok(()) if !is_whole => (Outcome::Held, Piece::Next),
+            Ok(()) => {
+                // One that is the whole datagram says nothing about those before it.
+                let piece = if is_first { Piece::Stray } else { Piece::Last };
+                match self.close(key).and_then(|queue| queue.assemble(packet)) {
+                    Some(datagram) => (Outcome::Whole(datagram), piece),
+                    None => (Outcome::Refused(Reason::FragmentBad), piece),
+                }
+            }
             Err(trouble) => {
-                if matches!(trouble, Trouble::Poison | Trouble::Odd) || (is_empty && is_v4) {
+                let is_over =
+                    matches!(trouble, Trouble::Poison | Trouble::Odd) || (is_empty && is_v4);
+                if is_over {
                     self.close(key);
                 }
+                let piece = if is_over { Piece::Last } else { Piece::Alone };
                 match trouble {
-                    Trouble::Duplicate => Outcome::Refused(Reason::FragmentDuplicate),
-                    Trouble::Bad | Trouble::Poison => Outcome::Refused(Reason::FragmentBad),
-                    Trouble::Odd => Outcome::Stray,
+                    Trouble::Duplicate => (Outcome::Refused(Reason::FragmentDuplicate), piece),
+                    Trouble::Bad | Trouble::Poison => {
+                        (Outcome::Refused(Reason::FragmentBad), piece)
+                    }
+                    Trouble::Odd => (Outcome::Stray, Piece::Stray),
                 }
             }
         }

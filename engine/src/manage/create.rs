@@ -23,6 +23,7 @@ use crate::time::Time;
 use crate::tuple::{
     Addresses, Direction, Protocol, Tuple, Zone, icmp_counterpart, icmpv6_counterpart,
 };
+use crate::verdict::Piece;
 
 /// The longest time that an entry can be given, in seconds: Linux counts in ticks of 4 ms.
 const LONGEST: u32 = i32::MAX as u32 / 250;
@@ -128,6 +129,7 @@ impl Conntrack {
             timeout: secs(timeout),
             extra: extra.map(Box::new),
             changes,
+            piece: Piece::Alone,
         })
     }
 

@@ -75,6 +75,17 @@ impl<'a> Segment<'a> {
     }
 }
 
+/// What the fragments of one datagram are told from others by. Datagrams may have the same name one after the
+/// other, and anybody may forge one: [`Verdict::piece`](crate::Verdict) says which go together.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct DatagramName {
+    source: IpAddr,
+    destination: IpAddr,
+    id: u32,
+    /// Of IPv4; in IPv6 the identification alone counts.
+    protocol: Option<Protocol>,
+}
+
 /// One IP packet, borrowed from a frame: where its parts are. What they say is read from the bytes
 /// when it is asked for.
 #[derive(Clone, Copy, Debug)]
@@ -186,10 +197,16 @@ impl<'a> Packet<'a> {
             .map(|[flags]| flags)
     }
 
-    /// The identification of the datagram that this is a fragment of; with the addresses, and the protocol of
-    /// IPv4, it tells the fragments of one datagram from others.
-    pub fn datagram_id(&self) -> Option<u32> {
-        self.fragment().map(|fragment| fragment.id)
+    /// What all fragments of the datagram that this is one of have in common.
+    pub fn datagram(&self) -> Option<DatagramName> {
+        let id = self.fragment()?.id;
+        let addresses = self.addresses();
+        Some(DatagramName {
+            source: addresses.source(),
+            destination: addresses.exchanged().source(),
+            id,
+            protocol: self.is_v4().then_some(self.protocol),
+        })
     }
 
     /// Whether it is IPv4.

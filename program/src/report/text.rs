@@ -6,6 +6,8 @@ use ip_conntrack_analysis::Report;
 use ip_conntrack_analysis::report::{HostLine, PortLine, PrefixLine};
 use ip_conntrack_analysis::summary::{duration, grouped};
 
+use crate::printable;
+
 /// Writes the report.
 pub(super) fn write(out: &mut impl Write, report: &Report) -> io::Result<()> {
     writeln!(out, "{}", report.summary)?;
@@ -69,7 +71,8 @@ fn fill(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let form = source
         .form
         .map_or(String::new(), |form| format!(" ({form})"));
-    writeln!(out, "table: from {} {}{form}{at}", source.kind, source.name)?;
+    let name = printable(&source.name);
+    writeln!(out, "table: from {} {name}{form}{at}", source.kind)?;
     for note in &source.notes {
         writeln!(out, "  {note}")?;
     }

@@ -177,6 +177,11 @@ fn connections_are_bounded_and_some_are_kept_for_root() {
     };
     assert_eq!(refused, Some(places));
     daemon.says("connections are in use (control.connections)");
+    // Whoever may connect cannot fill the log.
+    (0..300).for_each(|_| drop(bench.connect()));
+    std::thread::sleep(Duration::from_millis(200));
+    let said = daemon.log().matches("turned away").count();
+    assert!((1..=40).contains(&said), "{said} times");
     streams.clear();
     wait_until("free connections", || bench.ipct(&["-C"]).status.success());
 }

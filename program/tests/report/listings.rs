@@ -253,3 +253,20 @@ fn the_number_of_lines_is_what_was_asked_for() {
     let told = report("--top 3", flood(500, 0).as_bytes());
     assert_eq!(told["top_sources"].as_array().unwrap().len(), 3);
 }
+
+#[test]
+fn a_files_name_does_not_steer_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("\u{1b}[2Jname\u{9b}31m");
+    for listing in [flood(1, 1), "nothing\n".to_owned()] {
+        std::fs::write(&path, listing).unwrap();
+        let said = std::process::Command::new(env!("CARGO_BIN_EXE_ipct"))
+            .arg("report")
+            .arg(&path)
+            .output()
+            .unwrap();
+        let said = String::from_utf8([said.stdout, said.stderr].concat()).unwrap();
+        assert!(said.contains("?[2Jname?31m"), "{said:?}");
+        assert!(!said.contains(['\u{1b}', '\u{9b}']), "{said:?}");
+    }
+}

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use rustix::process::Signal;
 
 use crate::daemon::Daemon;
-use crate::frames::{Sender, frame, udp, v4};
+use crate::frames::{Sender, frame, header_sum, udp, v4};
 use crate::listing::compare;
 use crate::mangled::{Into, Mangler, Whole};
 use crate::path::{CLIENT, Path, SERVER};
@@ -139,6 +139,77 @@ fn only_the_side_that_may_opens_connections() {
     assert_ne!(ping(&path.server, CLIENT), 0);
     let ended = daemon.stop();
     assert!(ended.counter("side_closed") >= 1, "{}", ended.log);
+}
+
+/// The fragments of an IPv4 packet, the first of which has 16 bytes of payload.
+fn fragments(packet: &[u8], id: u8) -> [Vec<u8>; 2] {
+    const AT: usize = 36;
+    let piece = |word: u16, payload: &[u8]| {
+        let [src, dst] = [12, 16].map(|at| *packet[at..].first_chunk::<4>().unwrap());
+        let mut piece = v4(packet[9], src, dst, payload);
+        piece[5] = id;
+        piece[6..8].copy_from_slice(&word.to_be_bytes());
+        piece[10..12].copy_from_slice(&[0, 0]);
+        let sum = header_sum(&piece[..20]);
+        piece[10..12].copy_from_slice(&sum.to_be_bytes());
+        piece
+    };
+    const MORE: u16 = 0x2000;
+    [piece(MORE, &packet[20..AT]), piece(2, &packet[AT..])]
+}
+
+/// Nobody may be sent the fragments of a datagram one by one that would be refused as a whole.
+#[test]
+fn fragments_pass_with_their_datagram_or_not_at_all() {
+    let Some(path) = Path::new() else { return };
+    let daemon = Daemon::start(&path.between, "--bridge left,right --policy open=first");
+    let socket = path.client.inside(|| {
+        let socket = std::net::UdpSocket::bind((CLIENT, 4444)).unwrap();
+        socket.send_to(b"asks", (SERVER, 7777)).unwrap();
+        socket
+    });
+    socket
+        .set_read_timeout(Some(Duration::from_millis(700)))
+        .unwrap();
+    let received = || {
+        let mut bytes = [0; 64];
+        socket.recv(&mut bytes).map_or(0, |_| bytes[0])
+    };
+    let mut sender = Sender::new(&path.router, "client-side");
+    let datagram = |from, kind: u8, id| {
+        let packet = v4(
+            17,
+            [10, 93, 2, 2],
+            [10, 93, 1, 2],
+            &udp(from, 4444, &[kind; 24]),
+        );
+        fragments(&packet, id).map(|piece| frame(0x0800, &piece))
+    };
+    let mut send = |frames: &[&Vec<u8>]| {
+        frames.iter().for_each(|frame| sender.send(frame));
+        sender.finish();
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let [first, last] = datagram(7777, b'a', 1);
+    send(&[&last, &first]);
+    assert_eq!(received(), b'a', "an answer passes: {}", daemon.log());
+    // Refused as a whole, the fragment that made it whole comes again.
+    let [first, last] = datagram(53, b'e', 2);
+    send(&[&last, &first]);
+    send(&[&first]);
+    assert_eq!(received(), 0, "{}", daemon.log());
+    // Given up by the tracker, since so many others came in between, and begun again as an answer.
+    let [first, _] = datagram(53, b'e', 3);
+    send(&[&first]);
+    for id in 100..200 {
+        send(&[&datagram(7777, b'x', id)[1]]);
+    }
+    let [good, last] = datagram(7777, b'g', 3);
+    send(&[&good, &last]);
+    assert_eq!(received(), b'g', "{}", daemon.log());
+    let ended = daemon.stop();
+    assert!(ended.counter("side_closed") >= 1, "{}", ended.log);
+    assert_eq!(ended.load("bridge_fragments_expired"), 1, "{}", ended.log);
 }
 
 #[test]

@@ -42,14 +42,20 @@ pub(crate) fn v4(protocol: u8, src: [u8; 4], dst: [u8; 4], payload: &[u8]) -> Ve
     packet.extend([0, 0, 0, 0, 64, protocol, 0, 0]);
     packet.extend(src);
     packet.extend(dst);
-    let sum = packet
-        .chunks(2)
-        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
-    let sum: u32 = sum.sum();
-    let sum = (sum & 0xffff) + (sum >> 16);
-    packet[10..12].copy_from_slice(&(!((sum & 0xffff) + (sum >> 16)) as u16).to_be_bytes());
+    let sum = header_sum(&packet);
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
     packet.extend(payload);
     packet
+}
+
+/// The checksum of an IPv4 header.
+pub(crate) fn header_sum(header: &[u8]) -> u16 {
+    let words = header
+        .chunks(2)
+        .map(|pair| u32::from(u16::from_be_bytes([pair[0], pair[1]])));
+    let sum: u32 = words.sum();
+    let sum = (sum & 0xffff) + (sum >> 16);
+    !((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 /// A UDP datagram without a checksum.

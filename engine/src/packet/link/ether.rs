@@ -16,14 +16,16 @@ const MPLS_UNICAST: u16 = 0x8847;
 const MPLS_MULTICAST: u16 = 0x8848;
 /// 802.1Q, 802.1ad, and the numbers that QinQ had before it was standardised.
 const VLAN_TAGS: [u16; 4] = [0x8100, 0x88a8, 0x9100, 0x9200];
-/// Up to here the number is the length of an 802.3 frame.
-const LENGTH_MAX: u16 = 1500;
+/// Up to here the number is the length of an 802.3 frame. There are none longer than 1500 bytes, but from the first
+/// ethertype on only, 0x600, do hosts take it for one.
+const LENGTH_MAX: u16 = 0x5ff;
 
 /// Destination and source service access point and the control byte for unnumbered information.
 const LLC_SNAP: [u8; 3] = [0xaa, 0xaa, 0x03];
 const LLC_IP: [u8; 3] = [0x06, 0x06, 0x03];
-/// The organisation whose SNAP protocol numbers are ethertypes.
-const SNAP_ETHERTYPE: [u8; 3] = [0, 0, 0];
+/// The organisations whose SNAP protocol numbers are ethertypes: nobody's (RFC 1042), and that of bridges
+/// (802.1H), which wireless hosts take off as well.
+const SNAP_ETHERTYPES: [[u8; 3]; 2] = [[0, 0, 0], [0, 0, 0xf8]];
 
 /// The IP packet in a header whose ethertype is at `offset`, and the last of the header.
 #[inline(always)]
@@ -65,7 +67,9 @@ pub(super) fn llc(frame: Segment<'_>) -> Result<Segment<'_>, Reason> {
 fn below_llc(frame: Segment<'_>) -> Result<(u16, Segment<'_>), Reason> {
     match bytes::<3>(frame, 0)? {
         LLC_IP => Ok((IPV4, frame.skip(3))),
-        LLC_SNAP if bytes(frame, 3)? == SNAP_ETHERTYPE => Ok((be16(frame, 6)?, frame.skip(8))),
+        LLC_SNAP if SNAP_ETHERTYPES.contains(&bytes(frame, 3)?) => {
+            Ok((be16(frame, 6)?, frame.skip(8)))
+        }
         _ => Err(Reason::NotIp),
     }
 }

@@ -18,6 +18,7 @@ mod expectations;
 mod place;
 
 use std::collections::HashMap;
+use std::fmt;
 use std::io;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
@@ -26,8 +27,9 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use ip_conntrack::Time;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::net::sockopt::socket_peercred;
 use tracing::{debug, warn};
@@ -37,6 +39,7 @@ use super::settings::Control;
 use super::state::Saver;
 use super::tracker::Tracker;
 use super::worker::Bell;
+use crate::often::Often;
 use client::Client;
 pub(crate) use place::Place;
 
@@ -188,9 +191,36 @@ impl Server {
     }
 }
 
+/// What is said of connections that are not served. Whoever may connect can cause it as often as he likes, so it is
+/// not said each time.
+struct Complaints {
+    begun: Instant,
+    often: Often,
+}
+
+impl Complaints {
+    fn new() -> Complaints {
+        Complaints {
+            begun: Instant::now(),
+            often: Often::default(),
+        }
+    }
+
+    fn say(&mut self, text: fmt::Arguments<'_>) {
+        if !self.often.may_say(Time::ZERO.plus(self.begun.elapsed())) {
+            return;
+        }
+        match self.often.take_suppressed() {
+            0 => warn!("{text}"),
+            unsaid => warn!("{text}; and {unsaid} times before"),
+        }
+    }
+}
+
 /// Waits for connections, until the server closes.
 fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
     let mut number = 0;
+    let mut complaints = Complaints::new();
     while !shared.closes.load(SeqCst) {
         let mut fds = [
             PollFd::from_borrowed_fd(listener.as_fd(), PollFlags::IN),
@@ -204,12 +234,16 @@ fn accept(shared: &Arc<Shared>, listener: &UnixListener) {
             Ok((stream, _)) => {
                 number += 1;
                 if let Err(error) = admit(shared, stream, number) {
-                    warn!("a connection to the control socket is turned away: {error}");
+                    complaints.say(format_args!(
+                        "a connection to the control socket is turned away: {error}"
+                    ));
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(error) => {
-                warn!("connections to the control socket cannot be taken: {error}");
+                complaints.say(format_args!(
+                    "connections to the control socket cannot be taken: {error}"
+                ));
                 // Most likely file descriptors are short; they will not come back at once.
                 thread::sleep(Duration::from_millis(100));
             }

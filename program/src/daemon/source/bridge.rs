@@ -1,8 +1,8 @@
 //! The way between two interfaces, with the tracker in it.
 //!
 //! A frame that comes in at one side goes out at the other as it is, if the tracker and the policy let it. What is
-//! no IP always passes. A fragment passes at once, while the tracker keeps a copy; the last one of its datagram
-//! carries the verdict, and without that one nobody can put the datagram together.
+//! no IP always passes. A fragment waits, as a copy, until its datagram is whole, and passes with the verdict on
+//! that ([`Held`]).
 //!
 //! *Workers.* Each has a part of the queues of both interfaces. Whose a frame is says the `Dispatch`, and network
 //! cards spread by other rules; so a frame that came to another worker is copied to the one whose it is, which
@@ -17,13 +17,16 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use ip_conntrack::{Action, Arrival, Class, Dispatch, Kind, LinkType, Reason, Time, Verdict};
+use ip_conntrack::{
+    Action, Arrival, Class, Dispatch, Kind, LinkType, Packet, Piece, Reason, Time, Verdict,
+};
 use ip_conntrack_link::Interface;
 use ip_conntrack_link::sys::xsk::Frame;
 use ip_conntrack_link::wire::{self, Side, Wire};
 use rustix::event::epoll;
 use tracing::{info, warn};
 
+use super::held::{Freed, Held};
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 use crate::daemon::settings::{Fate, Open, Settings};
 use crate::daemon::worker::Bell;
@@ -66,11 +69,11 @@ impl Policy {
         }
     }
 
-    /// Whether a packet passes.
+    /// Whether a packet passes now.
     fn lets_pass(&self, verdict: &Verdict) -> bool {
         let kind = verdict.reason.map(Reason::kind);
         match verdict.action {
-            Action::Hold => true,
+            Action::Hold => false,
             Action::Drop => kind == Some(Kind::Dropped) && self.full == Fate::Pass,
             Action::Accept => {
                 let is_invalid = verdict.class == Class::Invalid && kind != Some(Kind::Skipped);
@@ -93,6 +96,7 @@ pub(crate) struct Bridge {
     speaks: bool,
     /// Frames of a batch, and of those the ones that are its own.
     frames: Vec<Frame>,
+    held: Held<Strayed>,
     counts: BridgeCounts,
 }
 
@@ -103,6 +107,8 @@ struct BridgeCounts {
     /// Frames given to the worker whose they are, and those that it could not take.
     handed_over: u64,
     not_handed_over: u64,
+    /// Fragments that were dropped, since their datagram was not whole in time or was given up.
+    fragments_expired: u64,
 }
 
 /// The other workers, and what goes to and fro.
@@ -115,7 +121,7 @@ struct Mates {
     bell: Arc<Bell>,
 }
 
-/// A frame that came to another worker than its own.
+/// A frame that came to another worker than its own, or waits.
 struct Strayed {
     side: Side,
     bytes: Box<[u8]>,
@@ -164,6 +170,7 @@ impl Bridge {
                 ready,
                 looked: Instant::now(),
                 frames: Vec::with_capacity(BATCH),
+                held: Held::default(),
                 counts: BridgeCounts::default(),
             });
         }
@@ -244,12 +251,50 @@ impl Bridge {
         };
         track.batch(&batch, &mut verdicts);
         for (frame, verdict) in frames.drain(..).zip(&verdicts) {
-            if self.policy.lets_pass(verdict) {
+            if verdict.piece != Piece::Alone && self.waits(side, &frame, verdict, now) {
+                self.wire.discard(frame);
+            } else if self.policy.lets_pass(verdict) {
                 self.wire.pass(side.other(), frame);
             } else {
                 self.wire.discard(frame);
                 self.counts.refused += 1;
             }
+        }
+    }
+
+    /// Decides on fragments that a verdict on another one frees. => whether that one waits itself.
+    fn waits(&mut self, side: Side, frame: &Frame, verdict: &Verdict, now: Time) -> bool {
+        let bytes = self.wire.bytes(frame);
+        let packet = Packet::parse(LinkType::Ethernet, bytes).ok();
+        let datagram = packet.as_ref().and_then(Packet::datagram);
+        let freed = self.held.free(verdict.piece, packet.as_ref());
+        let waits = verdict.action == Action::Hold
+            && datagram.is_some_and(|name| {
+                self.held.has_room() && self.held.add(name, Strayed::of(side, bytes), now)
+            });
+        match freed {
+            Freed::Judged(frames) if self.policy.lets_pass(verdict) => self.pass_on(frames),
+            Freed::Judged(frames) => self.counts.refused += frames.len() as u64,
+            Freed::GivenUp(frames) => self.counts.fragments_expired += frames.len() as u64,
+        }
+        waits
+    }
+
+    /// Sends what has waited.
+    fn pass_on(&mut self, frames: Vec<Strayed>) {
+        for Strayed { side, bytes } in frames {
+            match self.wire.frame_of(&bytes) {
+                Some(frame) => self.wire.pass(side.other(), frame),
+                None => self.counts.refused += 1,
+            }
+        }
+    }
+
+    /// Forgets fragments whose datagram has not become whole in time.
+    fn expire(&mut self) {
+        let now = self.clock.now();
+        while let Some(frames) = self.held.take_expired(now) {
+            self.counts.fragments_expired += frames.len() as u64;
         }
     }
 
@@ -314,16 +359,21 @@ impl Mates {
         let Some((sender, bell)) = self.others.get(home) else {
             return false;
         };
-        let strayed = Strayed {
-            side,
-            bytes: bytes.into(),
-        };
-        match sender.try_send(strayed) {
+        match sender.try_send(Strayed::of(side, bytes)) {
             Ok(()) => {
                 bell.ring();
                 true
             }
             Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
+        }
+    }
+}
+
+impl Strayed {
+    fn of(side: Side, bytes: &[u8]) -> Strayed {
+        Strayed {
+            side,
+            bytes: bytes.into(),
         }
     }
 }
@@ -351,6 +401,9 @@ impl Source for Bridge {
         if self.looked.elapsed() >= LOOK {
             self.look()?;
         }
+        if !self.held.is_empty() {
+            self.expire();
+        }
         let mut taken = 0;
         for side in Side::BOTH {
             taken += self.take_side(side, track);
@@ -377,6 +430,8 @@ impl Source for Bridge {
             ("bridge_sent", wire.sent),
             ("bridge_unsent", wire.unsent),
             ("bridge_refused", counts.refused),
+            ("bridge_fragments_waiting", self.held.len() as u64),
+            ("bridge_fragments_expired", counts.fragments_expired),
             ("bridge_handed_over", counts.handed_over),
             ("bridge_not_handed_over", counts.not_handed_over),
         ]

@@ -12,6 +12,7 @@
 mod bridge;
 mod census;
 mod clock;
+mod held;
 pub(crate) mod marking;
 pub(crate) mod queue;
 mod replay;

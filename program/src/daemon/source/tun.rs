@@ -12,9 +12,10 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
-use ip_conntrack::{Action, Arrival, Class, LinkType, Time, Verdict};
+use ip_conntrack::{Action, Arrival, Class, LinkType, Packet, Piece, Time, Verdict};
 use ip_conntrack_link::tun::Device;
 
+use super::held::{Freed, Held};
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 
 /// A TUN device, for the one worker.
@@ -23,6 +24,7 @@ pub(crate) struct Tun {
     clock: Clock,
     drop_invalid: bool,
     packets: Vec<u8>,
+    held: Held<Box<[u8]>>,
     counts: TunCounts,
 }
 
@@ -30,6 +32,7 @@ pub(crate) struct Tun {
 struct TunCounts {
     invalid_dropped: u64,
     not_taken_back: u64,
+    fragments_expired: u64,
 }
 
 /// Bytes of the longest packet.
@@ -42,6 +45,7 @@ impl Tun {
             clock,
             drop_invalid,
             packets: vec![0; LONGEST * BATCH],
+            held: Held::default(),
             counts: TunCounts::default(),
         }
     }
@@ -59,12 +63,53 @@ impl Tun {
     }
 
     fn goes_on(&mut self, verdict: &Verdict) -> bool {
-        let is_refused = self.drop_invalid && verdict.class == Class::Invalid;
-        if is_refused && verdict.action == Action::Accept {
-            self.counts.invalid_dropped += 1;
+        if verdict.action != Action::Accept {
+            return false;
         }
-        // A fragment goes on at once; the tracker has a copy of it.
-        verdict.action != Action::Drop && !(is_refused && verdict.action == Action::Accept)
+        let is_refused = self.drop_invalid && verdict.class == Class::Invalid;
+        self.counts.invalid_dropped += u64::from(is_refused);
+        !is_refused
+    }
+
+    /// What goes on with a packet, and has waited for that. One that waits itself is kept.
+    fn freed(
+        &mut self,
+        bytes: &[u8],
+        verdict: &Verdict,
+        goes_on: bool,
+        now: Time,
+    ) -> Vec<Box<[u8]>> {
+        let packet = Packet::parse(LinkType::Raw, bytes).ok();
+        let freed = self.held.free(verdict.piece, packet.as_ref());
+        if verdict.action == Action::Hold
+            && self.held.has_room()
+            && let Some(name) = packet.as_ref().and_then(Packet::datagram)
+        {
+            self.held.add(name, bytes.into(), now);
+        }
+        match freed {
+            Freed::Judged(packets) if goes_on => packets,
+            Freed::Judged(_) => Vec::new(),
+            Freed::GivenUp(packets) => {
+                self.counts.fragments_expired += packets.len() as u64;
+                Vec::new()
+            }
+        }
+    }
+
+    /// Has a packet received again.
+    fn give_back(&mut self, packet: &[u8]) -> io::Result<()> {
+        let is_taken = self.device.send(packet)?;
+        self.counts.not_taken_back += u64::from(!is_taken);
+        Ok(())
+    }
+
+    /// Forgets fragments whose datagram has not become whole in time.
+    fn expire(&mut self) {
+        let now = self.clock.now();
+        while let Some(packets) = self.held.take_expired(now) {
+            self.counts.fragments_expired += packets.len() as u64;
+        }
     }
 }
 
@@ -82,9 +127,11 @@ impl Source for Tun {
         if lens.is_empty() {
             return Ok(Next::Readable);
         }
+        self.expire();
         let mut verdicts = [Verdict::default(); BATCH];
         let verdicts = verdicts.get_mut(..lens.len()).unwrap_or_default();
-        let places = self.packets.chunks_exact(LONGEST).zip(&lens);
+        let packets = std::mem::take(&mut self.packets);
+        let places = packets.chunks_exact(LONGEST).zip(&lens);
         let bytes = places.map(|(place, len)| place.get(..*len).unwrap_or_default());
         let time = self.clock.now();
         let arrivals: Vec<_> = bytes
@@ -96,14 +143,18 @@ impl Source for Tun {
             })
             .collect();
         track.batch(&Batch::of(&arrivals), verdicts);
-        for ((place, len), verdict) in (0..).zip(&lens).zip(verdicts.iter()) {
-            let from = place * LONGEST;
-            if self.goes_on(verdict) {
-                let packet = self.packets.get(from..from + len).unwrap_or_default();
-                let is_taken = self.device.send(packet)?;
-                self.counts.not_taken_back += u64::from(!is_taken);
+        for (arrival, verdict) in arrivals.iter().zip(verdicts.iter()) {
+            let goes_on = self.goes_on(verdict);
+            if verdict.piece != Piece::Alone {
+                for packet in self.freed(arrival.bytes, verdict, goes_on, time) {
+                    self.give_back(&packet)?;
+                }
+            }
+            if goes_on {
+                self.give_back(arrival.bytes)?;
             }
         }
+        self.packets = packets;
         Ok(Next::Now)
     }
 
@@ -119,6 +170,8 @@ impl Source for Tun {
         vec![
             ("tun_invalid_dropped", self.counts.invalid_dropped),
             ("tun_not_taken_back", self.counts.not_taken_back),
+            ("tun_fragments_waiting", self.held.len() as u64),
+            ("tun_fragments_expired", self.counts.fragments_expired),
         ]
     }
 }

@@ -11,13 +11,12 @@
 //! datagram.
 //!
 //! *Fragments.* Where the kernel does not put them together before the rule, the tracker has to see all of
-//! them, and they wait in the kernel until it has ([`held`]); all get the verdict of their datagram.
+//! them, and they wait in the kernel until it has ([`Held`]); all get the verdict of their datagram.
 //!
 //! *Checksums* that the kernel has found right, or leaves to hardware, are made right in our copy. Of a packet
 //! that is longer than its copy they are not checked.
 
 mod exchange;
-mod held;
 
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -25,15 +24,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ip_conntrack::{
-    Action, Arrival, Class, Dispatch, LinkType, Packet, Time, Verdict, finish_checksum,
+    Action, Arrival, Class, Dispatch, LinkType, Packet, Piece, Time, Verdict, finish_checksum,
 };
 use ip_conntrack_link::queue::{self, Checksum, Decided, Received};
 
+use super::held::{Freed, Held};
 use super::marking::Marking;
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 pub(crate) use exchange::Exchange;
 use exchange::{Handed, Post};
-use held::Held;
 
 /// Where a packet waits, and what it is known by there.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -69,7 +68,7 @@ struct QueueCounts {
 struct Judge {
     marking: Marking,
     drop_invalid: bool,
-    held: Held,
+    held: Held<Place>,
     /// Where the verdicts on a batch are put together.
     decided: Vec<(usize, Decided)>,
     /// Verdicts on packets that are older than the batch.
@@ -199,21 +198,35 @@ impl Judge {
         let verdicts = verdicts.get_mut(..arrivals.len()).unwrap_or_default();
         track.batch(&Batch::of(arrivals), verdicts);
         for ((arrival, place), verdict) in arrivals.iter().zip(places).zip(verdicts.iter()) {
-            let is_held = verdict.action == Action::Hold;
-            if is_held || !self.held.is_empty() {
-                let packet = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len);
-                let datagram = packet.ok().as_ref().and_then(held::Datagram::of);
-                if is_held && datagram.is_some_and(|id| self.held.add(id, *place, arrival.time)) {
-                    post.goes_away(place.queue);
-                    continue;
-                }
-                for other in datagram.map(|id| self.held.take(&id)).unwrap_or_default() {
-                    self.late.push(self.judge(other, verdict, track));
-                }
+            if verdict.piece != Piece::Alone && self.waits(arrival, *place, verdict, track) {
+                post.goes_away(place.queue);
+                continue;
             }
             counts.invalid_dropped += u64::from(self.drops_as_invalid(verdict));
             self.decided.push(self.judge(*place, verdict, track));
         }
+    }
+
+    /// Decides on fragments that a verdict on another one frees. => whether that one waits itself.
+    fn waits(
+        &mut self,
+        arrival: &Arrival<'_>,
+        place: Place,
+        verdict: &Verdict,
+        track: &dyn Track,
+    ) -> bool {
+        let packet = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len).ok();
+        match self.held.free(verdict.piece, packet.as_ref()) {
+            Freed::Judged(places) => {
+                let judged = places.into_iter().map(|it| self.judge(it, verdict, track));
+                let judged: Vec<_> = judged.collect();
+                self.late.extend(judged);
+            }
+            Freed::GivenUp(places) => self.late.extend(places.into_iter().map(dropped)),
+        }
+        let datagram = packet.as_ref().and_then(Packet::datagram);
+        verdict.action == Action::Hold
+            && datagram.is_some_and(|name| self.held.add(name, place, arrival.time))
     }
 
     fn judge(&self, place: Place, verdict: &Verdict, track: &dyn Track) -> (usize, Decided) {
@@ -239,16 +252,7 @@ impl Judge {
     fn expire(&mut self, now: Time, counts: &mut QueueCounts) {
         while let Some(places) = self.held.take_expired(now) {
             counts.fragments_expired += places.len() as u64;
-            let dropped = |place: Place| Decided {
-                id: place.id,
-                accept: false,
-                mark: place.mark,
-            };
-            self.late.extend(
-                places
-                    .into_iter()
-                    .map(|place| (place.queue, dropped(place))),
-            );
+            self.late.extend(places.into_iter().map(dropped));
         }
     }
 
@@ -258,6 +262,16 @@ impl Judge {
         self.late.clear();
         sent
     }
+}
+
+/// A fragment whose datagram is given up.
+fn dropped(place: Place) -> (usize, Decided) {
+    let decided = Decided {
+        id: place.id,
+        accept: false,
+        mark: place.mark,
+    };
+    (place.queue, decided)
 }
 
 impl Source for Queue {
