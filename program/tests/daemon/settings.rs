@@ -39,7 +39,7 @@ fn every_mistake_is_told_with_file_line_key_value_and_what_would_do() {
         "ipct.conf:8: control.group = \"no such group\": there is no such group; accepts a group's name in quotes, or number",
         "ipct.conf:9: control.timeout = \"5\": accepts a whole number from 1 to 86400",
         "ipct.conf:10: control.path = \"relative.sock\": accepts an absolute path in quotes",
-        "ipct.conf:12: [colour]: there is no such section; there are [run], [queue], [tap], [bridge], [control], [state], [log], [proc] and [sysctl]",
+        "ipct.conf:12: [colour]: there is no such section; there are [run], [queue], [tap], [bridge], [control], [state], [log], [metrics], [proc] and [sysctl]",
         "ipct.conf:16: sysctl.nf_conntrack_acct=2: accepts 0 to 1",
         "ipct.conf:17: sysctl.nf_conntrack_maxx: no such knob; did you mean nf_conntrack_max?",
         "ipct.conf:19: sysctl.nf_conntrack_max=x: accepts a whole number, 0 to 2147483647",
