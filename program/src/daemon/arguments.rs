@@ -100,7 +100,7 @@ pub(crate) struct Run {
     #[arg(long, value_name = "DIR", value_parser = OsStringValueParser::new().map(PathBuf::from))]
     proc: Option<PathBuf>,
 
-    /// Answer GET /metrics for Prometheus on this address, as in 127.0.0.1:9817 or [::1]:9817
+    /// Answer GET /metrics for Prometheus on this address, as in `127.0.0.1:9817` or `[::1]:9817`
     #[arg(long, value_name = "ADDR")]
     metrics: Option<SocketAddr>,
 
