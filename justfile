@@ -51,6 +51,14 @@ listing *ARGUMENTS:
 report-cost *ARGUMENTS:
     cargo build --release -p ipct && cargo run --release -p lab -- report-cost {{ARGUMENTS}}
 
+# Pass packets through Linux, with and without tracking, and through a bridge, a queue and a tap (as root)
+live *ARGUMENTS:
+    cargo build --release -p ipct && cargo run --release -p lab -- live {{ARGUMENTS}}
+
+# Pour a hundred million damaged frames into each live source, beside traffic that is right (as root, half an hour)
+mangled FRAMES="100000000":
+    IP_CONNTRACK_FRAMES={{FRAMES}} cargo test -p ipct --test wire --test path -- of_any_kind --nocapture --test-threads 1
+
 # List, save and take back a million connections of the daemon's (as root)
 daemon-listing *ARGUMENTS:
     lab/daemon-listing {{ARGUMENTS}}
