@@ -47,6 +47,10 @@ bench *ARGUMENTS:
 listing *ARGUMENTS:
     cargo build --release -p ipct && cargo run --release -p lab -- listing {{ARGUMENTS}}
 
+# Report on a million of the kernel's connections and on their listing, beside the dump alone (as root)
+report-cost *ARGUMENTS:
+    cargo build --release -p ipct && cargo run --release -p lab -- report-cost {{ARGUMENTS}}
+
 # Pass packets through Linux, with and without tracking, and through a bridge, a queue and a tap (as root)
 live *ARGUMENTS:
     cargo build --release -p ipct && cargo run --release -p lab -- live {{ARGUMENTS}}
@@ -54,10 +58,6 @@ live *ARGUMENTS:
 # Pour a hundred million damaged frames into each live source, beside traffic that is right (as root, half an hour)
 mangled FRAMES="100000000":
     IP_CONNTRACK_FRAMES={{FRAMES}} cargo test -p ipct --test wire --test path -- of_any_kind --nocapture --test-threads 1
-
-# Report on a million of the kernel's connections and on their listing, beside the dump alone (as root)
-report-cost *ARGUMENTS:
-    cargo build --release -p ipct && cargo run --release -p lab -- report-cost {{ARGUMENTS}}
 
 # List, save and take back a million connections of the daemon's (as root)
 daemon-listing *ARGUMENTS:
