@@ -1,8 +1,9 @@
 //! Who may read, and who may change.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use crate::bench::{Bench, has, has_fuse, is_root};
 
@@ -130,4 +131,32 @@ fn the_files_of_proc_are_open_to_whom_their_modes_say() {
         fs::read_to_string(proc.join("sys/net/nf_conntrack_max")).unwrap(),
         "262144\n"
     );
+}
+
+#[test]
+fn who_opens_all_files_that_he_may_leaves_some_to_root() {
+    if !has_fuse("rights") || !has("setpriv", "rights") {
+        return;
+    }
+    let bench = Bench::new();
+    let proc = bench.path("proc");
+    fs::set_permissions(bench.path(""), fs::Permissions::from_mode(0o755)).unwrap();
+    let _daemon = bench.run(&["--proc", proc.to_str().unwrap()]);
+    let knob = proc.join("sys/net/netfilter/nf_conntrack_max");
+    let script = "ulimit -n 4096; for n in $(seq 1100); do exec {fd}<\"$0\" || break; done; \
+                  echo $n; exec sleep 60";
+    let mut greedy = Command::new("setpriv")
+        .args(["--reuid", "65534", "--regid", "65534", "--clear-groups"])
+        .args(["bash", "-c", script])
+        .arg(&knob)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut refused = String::new();
+    let said = greedy.stdout.take().unwrap();
+    BufReader::new(said).read_line(&mut refused).unwrap();
+    assert_eq!(refused, "897\n", "the first that he may not open");
+    assert_eq!(fs::read_to_string(&knob).unwrap(), "262144\n");
+    greedy.kill().unwrap();
+    greedy.wait().unwrap();
 }
