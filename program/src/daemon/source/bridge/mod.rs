@@ -11,15 +11,14 @@
 //! *Interfaces.* When a link is down, frames wait or are lost, and it goes on when the link is up again. When an
 //! interface is gone, it ends: who depends on the way between two networks is not helped by half of it.
 
+mod mates;
+mod policy;
+
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::time::{Duration, Instant};
 
-use ip_conntrack::{
-    Action, Arrival, Class, Dispatch, Kind, LinkType, Packet, Piece, Reason, Time, Verdict,
-};
+use ip_conntrack::{Action, Arrival, Dispatch, LinkType, Packet, Piece, Time, Verdict};
 use ip_conntrack_link::Interface;
 use ip_conntrack_link::sys::xsk::Frame;
 use ip_conntrack_link::wire::{self, Side, Wire};
@@ -28,60 +27,14 @@ use tracing::{info, warn};
 
 use super::held::{Freed, Held};
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
-use crate::daemon::settings::{Fate, Open, Settings};
-use crate::daemon::worker::Bell;
+use mates::{Mates, Strayed};
+pub(crate) use policy::Policy;
 
 /// How often interfaces are looked at.
 const LOOK: Duration = Duration::from_secs(1);
 
 /// How soon it is tried again to send what could not be sent.
 const AGAIN: Duration = Duration::from_millis(1);
-
-/// Frames that wait for a worker from each of the others.
-const HANDED_OVER: usize = 1024;
-
-/// What may pass.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Policy {
-    open: Open,
-    invalid: Fate,
-    full: Fate,
-}
-
-impl Policy {
-    pub(crate) fn of(settings: &Settings) -> Policy {
-        let bridge = &settings.bridge;
-        Policy {
-            open: bridge.open,
-            invalid: match settings.run.drop_invalid {
-                true => Fate::Drop,
-                false => bridge.invalid,
-            },
-            full: bridge.full,
-        }
-    }
-
-    /// Whether packets that come in at a side may open connections.
-    const fn may_open(&self, side: Side) -> bool {
-        match (self.open, side) {
-            (Open::Both, _) | (Open::First, Side::First) | (Open::Second, Side::Second) => true,
-            (Open::Neither | Open::First | Open::Second, _) => false,
-        }
-    }
-
-    /// Whether a packet passes now.
-    fn lets_pass(&self, verdict: &Verdict) -> bool {
-        let kind = verdict.reason.map(Reason::kind);
-        match verdict.action {
-            Action::Hold => false,
-            Action::Drop => kind == Some(Kind::Dropped) && self.full == Fate::Pass,
-            Action::Accept => {
-                let is_invalid = verdict.class == Class::Invalid && kind != Some(Kind::Skipped);
-                !is_invalid || self.invalid == Fate::Pass
-            }
-        }
-    }
-}
 
 /// One worker's part of the way.
 pub(crate) struct Bridge {
@@ -109,22 +62,6 @@ struct BridgeCounts {
     not_handed_over: u64,
     /// Fragments that were dropped, since their datagram was not whole in time or was given up.
     fragments_expired: u64,
-}
-
-/// The other workers, and what goes to and fro.
-struct Mates {
-    dispatch: Dispatch,
-    number: usize,
-    /// To each of them, itself included.
-    others: Vec<(SyncSender<Strayed>, Arc<Bell>)>,
-    strayed: Receiver<Strayed>,
-    bell: Arc<Bell>,
-}
-
-/// A frame that came to another worker than its own, or waits.
-struct Strayed {
-    side: Side,
-    bytes: Box<[u8]>,
 }
 
 impl Bridge {
@@ -328,53 +265,6 @@ fn warn_of(interface: &Interface) {
         warn!(
             "{name} takes VLAN tags off what it receives, and they are lost: `ethtool -K {name} rxvlan off`"
         );
-    }
-}
-
-impl Mates {
-    fn several(dispatch: &Dispatch) -> io::Result<Vec<Mates>> {
-        let mut senders = Vec::new();
-        let mut receivers = Vec::new();
-        for _ in 0..dispatch.shards() {
-            let (sender, receiver) = sync_channel(HANDED_OVER);
-            let bell = Arc::new(Bell::new()?);
-            senders.push((sender, Arc::clone(&bell)));
-            receivers.push((receiver, bell));
-        }
-        let mates = receivers
-            .into_iter()
-            .enumerate()
-            .map(|(number, (strayed, bell))| Mates {
-                dispatch: dispatch.clone(),
-                number,
-                others: senders.clone(),
-                strayed,
-                bell,
-            });
-        Ok(mates.collect())
-    }
-
-    /// Hands a frame over. => whether it was taken.
-    fn send(&self, home: usize, side: Side, bytes: &[u8]) -> bool {
-        let Some((sender, bell)) = self.others.get(home) else {
-            return false;
-        };
-        match sender.try_send(Strayed::of(side, bytes)) {
-            Ok(()) => {
-                bell.ring();
-                true
-            }
-            Err(TrySendError::Full(_) | TrySendError::Disconnected(_)) => false,
-        }
-    }
-}
-
-impl Strayed {
-    fn of(side: Side, bytes: &[u8]) -> Strayed {
-        Strayed {
-            side,
-            bytes: bytes.into(),
-        }
     }
 }
 
