@@ -20,7 +20,7 @@ pub(crate) struct Arguments {
     percent: u8,
 
     /// Bytes of memory, for another machine than this one
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
     memory: Option<u64>,
 
     /// One JSON object instead of text
@@ -46,6 +46,11 @@ struct Told {
     present: Present,
     sysctl: [String; 2],
     modprobe: String,
+}
+
+fn bytes(text: &str) -> Result<u64, String> {
+    let wrong = |_| "accepts a whole number of bytes, as in 8589934592 for 8 GiB".to_owned();
+    text.parse().map_err(wrong)
 }
 
 /// Returns whether this machine's memory could be told.

@@ -7,7 +7,7 @@ use super::Knob;
 /// The longest name that is worth a guess, in bytes.
 const LONGEST: usize = 80;
 
-/// The knob whose name is fewest edits from `name`, if a third of its letters or fewer differ.
+/// The knob whose name is fewest edits from `name`, if a third of its letters or fewer differ, or one.
 pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let (_, leaf) = name.rsplit_once(['/', '.']).unwrap_or(("", name));
     let wanted = stem(leaf);
@@ -17,7 +17,7 @@ pub(super) fn nearest(name: &str) -> Option<&'static str> {
     let names = Knob::ALL.iter().map(|knob| knob.info().name);
     names
         .map(|name| (edits(wanted, stem(name)), name))
-        .filter(|(edits, _)| *edits <= wanted.len() / 3)
+        .filter(|(edits, _)| *edits <= (wanted.len() / 3).max(1))
         .min_by_key(|(edits, _)| *edits)
         .map(|(_, name)| name)
 }
@@ -59,6 +59,8 @@ mod tests {
 
     #[test]
     fn a_name_like_no_other_gets_no_guess() {
+        assert_eq!(nearest("nf_conntrack_mx"), Some("nf_conntrack_max"));
+        assert_eq!(nearest("x"), None);
         assert_eq!(nearest(""), None);
         assert_eq!(nearest("kernel.hostname"), None);
         assert_eq!(nearest(&"x".repeat(1 << 20)), None);

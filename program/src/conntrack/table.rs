@@ -211,12 +211,12 @@ fn unreachable(whose: &Whose, error: &io::Error) -> Failure {
     match whose {
         Whose::Kernels => refusal(Tried::Connection, error.raw_os_error().unwrap_or(0), None),
         Whose::Daemons(path) if is_forbidden(error) => Failure::Failed(format!(
-            "Operation failed: sorry, this user may not open {}",
+            "Operation failed: sorry, this user may not open {}; root may, and who is in its group",
             path.display()
         )),
         Whose::Daemons(path) => Failure::Failed(format!(
-            "Operation failed: no daemon at {}: {error}; start `ipct run', or use --kernel for the \
-             kernel's table",
+            "Operation failed: no daemon at {}: {error}; start `ipct run'; the kernel's table is \
+             asked with --kernel, its knobs with sysctl(8)",
             path.display()
         )),
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -33,7 +34,7 @@ pub(crate) struct Run {
     queue: Option<Queues>,
 
     /// Track what is routed into this TUN device, and send it out of it again
-    #[arg(long, value_name = "NAME", group = "source")]
+    #[arg(long, value_name = "NAME", group = "source", value_parser = unquoted::<Device>)]
     tun: Option<Device>,
 
     /// Drop packets that are INVALID instead of letting them pass with their mark
@@ -41,7 +42,7 @@ pub(crate) struct Run {
     drop_invalid: bool,
 
     /// Become this user once all is open; its are the directories of the state file and of the control socket
-    #[arg(long, value_name = "NAME[:GROUP]")]
+    #[arg(long, value_name = "NAME[:GROUP]", value_parser = unquoted::<Account>)]
     user: Option<Account>,
 
     /// Keep all rights, instead of giving away those that are not needed once all is open
@@ -73,11 +74,11 @@ pub(crate) struct Run {
     repeat: bool,
 
     /// Listen on these interfaces; see `[tap]` in ipct.conf(5)
-    #[arg(long, value_name = "IF[,IF]", group = "source")]
+    #[arg(long, value_name = "IF[,IF]", group = "source", value_parser = unquoted::<Interfaces>)]
     tap: Option<Interfaces>,
 
     /// Be the way between two interfaces: whole frames pass through the tracker
-    #[arg(long, value_name = "IF,IF", group = "source")]
+    #[arg(long, value_name = "IF,IF", group = "source", value_parser = unquoted::<Pair>)]
     bridge: Option<Pair>,
 
     /// What may pass: a key of `[bridge]` in ipct.conf(5), as in open=first or invalid=drop; may be repeated
@@ -101,7 +102,7 @@ pub(crate) struct Run {
     proc: Option<PathBuf>,
 
     /// Answer GET /metrics for Prometheus on this address, as in `127.0.0.1:9817` or `[::1]:9817`
-    #[arg(long, value_name = "ADDR")]
+    #[arg(long, value_name = "ADDR", value_parser = address)]
     metrics: Option<SocketAddr>,
 
     /// Lines of each top list of the metrics [default: 10]
@@ -123,6 +124,18 @@ fn workers(text: &str) -> Result<Number<1, 256>, String> {
 
 fn top(text: &str) -> Result<Number<0, 100>, String> {
     text.parse().unwrap_or(-1_i64).try_into()
+}
+
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let wrong =
+        |_| "accepts an IP address and a port, as in 127.0.0.1:9817 or [::1]:9817".to_owned();
+    text.parse().map_err(wrong)
+}
+
+/// A value as in the configuration, which asks for quotes that the command line does not need.
+fn unquoted<T: FromStr<Err = String>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|accepts: String| accepts.replace(" in quotes", ""))
 }
 
 fn policy(text: &str) -> Result<(String, String), String> {

@@ -133,7 +133,10 @@ impl<'a> Daemon<'a> {
         }
         let said = |error: std::io::Error| error.to_string();
         let mut predecessor = match arguments.replace {
-            true => Predecessor::ask(&settings.control.path)?,
+            true => {
+                start::check_source(&settings).map_err(said)?;
+                Predecessor::ask(&settings.control.path)?
+            }
             false => None,
         };
         let ready = start::ready(&settings, predecessor.as_mut())?;

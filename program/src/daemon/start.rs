@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use ip_conntrack::format::netlink::{Entry, Message};
 use ip_conntrack::{Conntrack, Dispatch, Knob, Limit};
-use ip_conntrack_link::{queue, tun};
+use ip_conntrack_link::{Capture, Interface, queue, tun};
 use tracing::{error, info, warn};
 
 use super::heir::Predecessor;
@@ -20,6 +20,27 @@ use super::worker::{Shard, Voice, Workers};
 use crate::cli::default_config;
 use crate::knobs;
 use crate::seed::random_seed;
+
+/// Whether what the packets are to come from is there, before a predecessor ends for it. What the predecessor may hold
+/// itself (queues, a TUN device) cannot be tried.
+///
+/// # Errors
+///
+/// An interface or the capture that is not.
+pub(super) fn check_source(settings: &Settings) -> io::Result<()> {
+    let run = &settings.run;
+    let names = run.bridge.0.iter().flatten().chain(&run.tap.0);
+    for name in names {
+        Interface::named(name)?;
+    }
+    match &run.replay {
+        // A pipe gives what it has only once.
+        Some(path) if path.is_file() || (!path.exists() && path.as_os_str() != "-") => {
+            Capture::open(path).map(drop).map_err(io::Error::other)
+        }
+        _ => Ok(()),
+    }
+}
 
 /// Trackers with a table and a source each, without threads yet.
 pub(super) struct Ready {
@@ -177,9 +198,11 @@ fn queues(
     let queues = queues.collect::<Result<Vec<_>, _>>().map_err(said)?;
     let exchange = Arc::new(Exchange::new(&queues).map_err(said)?);
     info!(
-        "tracks the packets of queues {} to {}; those for which there is no room {}",
-        numbers.numbers().start(),
-        numbers.numbers().end(),
+        "tracks the packets of {}; those for which there is no room {}",
+        match (numbers.numbers().start(), numbers.numbers().end()) {
+            (first, last) if first == last => format!("queue {first}"),
+            (first, last) => format!("queues {first} to {last}"),
+        },
         if set.fail_open {
             "pass unseen"
         } else {

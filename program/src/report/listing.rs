@@ -192,6 +192,12 @@ impl Reading {
                 .notes
                 .push("the last line is cut off and was passed over".to_owned());
         }
+        if self.table.is_empty() && self.listing.unreadable == 0 {
+            source.notes.push(
+                "it holds no entry: the table is empty, or what wrote the listing failed"
+                    .to_owned(),
+            );
+        }
         if self.table.rows.hides_addresses() {
             source.notes.push(
                 "addresses are hidden in part, so distinct counts are lower bounds and prefixes end where the hiding begins"

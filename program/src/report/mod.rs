@@ -26,6 +26,9 @@ use crate::say;
 /// Lines of each top list, unless told otherwise.
 pub(crate) const LINES: usize = 10;
 
+/// The fill from which a table that does not grow is full: eviction keeps it just below the limit.
+const FULL: f64 = 0.99;
+
 /// Returns whether the source was sound.
 ///
 /// # Errors

@@ -6,6 +6,7 @@ use ip_conntrack_analysis::Report;
 use ip_conntrack_analysis::report::{HostLine, PortLine, PrefixLine};
 use ip_conntrack_analysis::summary::{duration, grouped};
 
+use super::FULL;
 use crate::printable;
 
 /// Writes the report.
@@ -97,7 +98,7 @@ fn fill(out: &mut impl Write, report: &Report) -> io::Result<()> {
     let all = &report.all;
     writeln!(
         out,
-        "  assured     {:>12}  {:.1} %, cannot be evicted",
+        "  assured     {:>12}  {:.1} % of the entries, cannot be evicted",
         grouped(all.assured),
         part(all.assured)
     )?;
@@ -124,6 +125,11 @@ fn fill(out: &mut impl Write, report: &Report) -> io::Result<()> {
                 duration(secs),
                 range[0],
                 range[1],
+                forecast.net_per_second
+            )?,
+            None if report.fill.is_some_and(|fill| fill >= FULL) => writeln!(
+                out,
+                "  full in              now  and it stays so, at {:.1} more entries a second",
                 forecast.net_per_second
             )?,
             None => writeln!(

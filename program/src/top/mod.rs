@@ -17,7 +17,7 @@ mod model;
 mod tests;
 mod watcher;
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::mpsc::TryRecvError;
 use std::time::Duration;
@@ -43,6 +43,10 @@ pub(crate) struct Arguments {
     /// The kernel's own table, of this network namespace, instead of the daemon's
     #[arg(long, conflicts_with = "source")]
     kernel: bool,
+
+    /// The running daemon's table, as if nothing is named
+    #[arg(long, conflicts_with_all = ["source", "kernel"])]
+    ipct: bool,
 
     /// The daemon's socket
     #[arg(long, value_name = "PATH", default_value = crate::conntrack::DAEMONS)]
@@ -71,6 +75,12 @@ pub(crate) fn run(arguments: &Arguments) -> io::Result<bool> {
         buckets: None,
         most: lines,
     };
+    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+        say(format_args!(
+            "top draws on a terminal, and this is none; ipct report tells the same as text"
+        ));
+        return Ok(false);
+    }
     let mut model = Model::new(arguments.source.is_none().then(|| live.clone()));
     let watcher = match &arguments.source {
         Some(source) => match report::of_file(source, arguments.max, arguments.lines) {

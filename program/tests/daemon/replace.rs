@@ -94,7 +94,7 @@ fn the_table_of_one_is_saved_whose_successor_cannot_start() {
     let bench = Bench::new();
     let mut first = bench.run(&["--replay", &web(), "--speed", "max"]);
     wait_until("the table", || bench.asks(&["-C"]) == "11\n");
-    let (status, text) = bench.fails(&["--replace", "--replay", "/etc/passwd"]);
+    let (status, text) = bench.fails(&["--replace", "--proc", "/etc/passwd"]);
     assert_eq!(status, Some(1), "{text}");
     assert_eq!(first.ends().code(), Some(1));
     let log = first.log();
@@ -107,6 +107,30 @@ fn the_table_of_one_is_saved_whose_successor_cannot_start() {
         "{}",
         third.log()
     );
+}
+
+#[test]
+fn one_stays_whose_successor_names_what_is_not_there() {
+    let bench = Bench::new();
+    let first = bench.run(&["--replay", &web(), "--speed", "max"]);
+    wait_until("the table", || bench.asks(&["-C"]) == "11\n");
+    let sources = [
+        ["--replay", "/nonexistent", "cannot be opened"],
+        ["--replay", "/etc/passwd", "not a capture"],
+        ["--tap", "nowhere", "there is no such network interface"],
+        [
+            "--bridge",
+            "lo,nowhere",
+            "there is no such network interface",
+        ],
+    ];
+    for [option, name, why] in sources {
+        let (status, text) = bench.fails(&["--replace", option, name]);
+        assert_eq!(status, Some(1), "{text}");
+        assert!(text.contains(why), "{text}");
+    }
+    assert_eq!(bench.asks(&["-C"]), "11\n");
+    drop(first);
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Place {
         let lock = lock(&beside(&path, ".lock")).map_err(|error| say("made", &error))?;
         if flock(&lock, FlockOperation::NonBlockingLockExclusive).is_err() {
             let text = format!(
-                "{}: a daemon serves this control socket already; stop it, or set control.path",
+                "{}: a daemon serves this control socket already; stop it, take over from it with --replace, or set control.path",
                 path.display()
             );
             return Err(io::Error::new(io::ErrorKind::AddrInUse, text));

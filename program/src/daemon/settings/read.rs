@@ -361,7 +361,10 @@ impl Reading {
             self.complain(None, text);
         }
         if let Err(why) = Marking::new(settings.queue.mark_mask.0, settings.queue.connmark_mask.0) {
-            self.complain(None, format!("[queue]: {why}"));
+            self.complain(
+                None,
+                format!("[queue], or --mark-mask and --connmark-mask: {why}"),
+            );
         }
     }
 }

@@ -10,6 +10,8 @@ use ip_conntrack_analysis::Report;
 use ip_conntrack_analysis::report::{HostLine, PrefixLine};
 use ip_conntrack_analysis::summary::{duration, grouped};
 
+use super::FULL;
+
 const STYLE: &str = include_str!("style.css");
 
 /// The page.
@@ -182,7 +184,9 @@ fn fill(out: &mut String, report: &Report) {
             );
         }
         if let Some(forecast) = &report.forecast {
-            let full = forecast.full_in.map_or("never".to_owned(), duration);
+            let is_full = report.fill.is_some_and(|fill| fill >= FULL);
+            let other = if is_full { "now" } else { "never" };
+            let full = forecast.full_in.map_or(other.to_owned(), duration);
             put(
                 out,
                 format_args!("<div><dt>full in</dt><dd>{full}</dd></div>\n"),
