@@ -44,7 +44,7 @@ impl Interface {
         Ok(Interface {
             name: name.to_owned(),
             index: socket::index(fd, name).map_err(said)?,
-            is_running: has(libc::IFF_UP) && has(libc::IFF_RUNNING),
+            is_running: runs(flags),
             is_loopback: has(libc::IFF_LOOPBACK),
             is_ethernet: matches!(link_type, libc::ARPHRD_ETHER | libc::ARPHRD_LOOPBACK),
             mtu: socket::mtu(fd, name).map_err(said)?,
@@ -53,15 +53,23 @@ impl Interface {
         })
     }
 
-    /// The same interface as it is now; `None` if it is gone.
+    /// The same interface, running or not as it is now; `None` if it is gone. It takes no lock of the kernel's that
+    /// those who set up interfaces hold.
     ///
     /// # Errors
     ///
     /// It cannot be found out.
     pub fn again(&self) -> io::Result<Option<Interface>> {
-        match Interface::named(&self.name) {
-            Ok(now) => Ok((now.index == self.index).then_some(now)),
-            Err(error) if Interface::is_missing(&error) => Ok(None),
+        let socket = socket::open(libc::AF_UNIX, libc::SOCK_DGRAM)?;
+        let fd = socket.as_fd();
+        let seen = socket::index(fd, &self.name)
+            .and_then(|index| Ok((index, socket::flags(fd, &self.name)?)));
+        match seen {
+            Ok((index, flags)) => Ok((index == self.index).then(|| Interface {
+                is_running: runs(flags),
+                ..self.clone()
+            })),
+            Err(error) if error.raw_os_error() == Some(libc::ENODEV) => Ok(None),
             Err(error) => Err(error),
         }
     }
@@ -73,6 +81,12 @@ impl Interface {
             .and_then(|inner| inner.downcast_ref::<Missing>());
         inner.is_some_and(|Missing(_, error)| error.raw_os_error() == Some(libc::ENODEV))
     }
+}
+
+/// Whether an interface is up and its other end answers, by its flags.
+fn runs(flags: u16) -> bool {
+    let both = libc::IFF_UP | libc::IFF_RUNNING;
+    i32::from(flags) & both == both
 }
 
 /// What could not be looked up, and why.

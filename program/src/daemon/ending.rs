@@ -44,6 +44,10 @@ impl Daemon<'_> {
             heir::refuse(heir, &error.to_string());
             return false;
         }
+        if !heir::is_there(heir) {
+            error!("who wanted to take over has ended; so this daemon stays");
+            return false;
+        }
         true
     }
 

@@ -21,6 +21,7 @@ use std::time::Duration;
 use ip_conntrack::format::netlink::{
     Answer, Ask, Message, Messages, Origin, Request, own, put_done, put_error,
 };
+use rustix::net::{RecvFlags, recv};
 use tracing::info;
 
 use super::state::VERSION;
@@ -126,6 +127,12 @@ fn is_nobody(error: &io::Error) -> bool {
         error.kind(),
         io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused
     )
+}
+
+/// Whether who asked for the table still waits for it.
+pub(super) fn is_there(heir: &UnixStream) -> bool {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    !matches!(recv(heir, &mut [0; 1][..], flags), Ok((_, 0)))
 }
 
 /// Says that the table is not handed over.

@@ -2,7 +2,7 @@
 //!
 //! *Threads.* Workers track ([`worker`]); one thread takes connections to the control socket and each
 //! connection has one ([`server`]); two answer the kernel for the files of `/proc` ([`proc`]); one saves the table
-//! now and then; one waits for signals; the main thread minds them all. Only workers touch trackers,
+//! now and then; some serve numbers ([`metrics`]); one waits for signals; the main thread minds them all. Only workers touch trackers,
 //! everybody else asks them between two batches of packets, so no packet waits for a reader.
 //!
 //! *Start.* The configuration is checked as a whole, then everything is opened in the order of what may fail

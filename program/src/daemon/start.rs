@@ -13,7 +13,9 @@ use super::heir::Predecessor;
 use super::settings::{Queues, Settings};
 use super::source::marking::Marking;
 use super::source::queue::{Exchange, Queue, Wanted};
-use super::source::{Bridge, Clock, Nothing, Pace, Policy, Replay, Source, Sources, Tap, Tun};
+use super::source::{
+    Bridge, Clock, HELD_AT_MOST, Nothing, Pace, Policy, Replay, Source, Sources, Tap, Tun,
+};
 use super::state::{self, Restored};
 use super::tracker::Tracker;
 use super::worker::{Shard, Voice, Workers};
@@ -191,6 +193,7 @@ fn queues(
         marking: Marking::new(set.mark_mask.0, set.connmark_mask.0)?,
         drop_invalid: settings.run.drop_invalid,
         fail_open: set.fail_open,
+        waiting: held_at_most(set.length.get(), numbers.numbers().len()),
     };
     let queues = numbers
         .numbers()
@@ -276,4 +279,10 @@ fn restore_one(message: &Message<'_>, dispatch: &Dispatch, shards: &mut [Shard])
         let now = shard.conntrack.now();
         shard.conntrack.restore(message, now).is_ok()
     })
+}
+
+/// Fragments that may wait with each of so many workers: together no more than half of what waits in queues of that
+/// length, so that others have room.
+fn held_at_most(length: usize, workers: usize) -> usize {
+    (length / (2 * workers.max(1))).min(HELD_AT_MOST)
 }

@@ -4,14 +4,16 @@
 //! end needs only the last one again, which the tracker would take for the beginning of another.
 //!
 //! Which fragments go together says the verdict ([`Piece`]). One name may be that of a second datagram while
-//! fragments of a first one still wait, since names are forged, and the tracker gives datagrams up.
+//! fragments of a first one still wait, since names are forged, and the tracker gives datagrams up. Where there is no
+//! more room the oldest datagram is given up: so whoever sends many beginnings keeps others out for no longer than he
+//! sends.
 
 use std::collections::{HashMap, VecDeque};
 
 use ip_conntrack::{DatagramName, Packet, Piece, Time};
 
-/// Fragments that wait, at most.
-const MOST: usize = 4096;
+/// Fragments that wait, at most, where nothing else bounds them.
+pub(crate) const MOST: usize = 4096;
 
 /// Seconds that the rest of a datagram may take.
 const PATIENCE: u64 = 30;
@@ -23,6 +25,7 @@ pub(super) struct Held<T> {
     /// By that time; some may be gone.
     since: VecDeque<(Time, DatagramName)>,
     count: usize,
+    most: usize,
 }
 
 /// What becomes of fragments that have waited.
@@ -34,17 +37,17 @@ pub(super) enum Freed<T> {
     GivenUp(Vec<T>),
 }
 
-impl<T> Default for Held<T> {
-    fn default() -> Held<T> {
+impl<T> Held<T> {
+    /// Room for so many fragments.
+    pub(super) fn new(most: usize) -> Held<T> {
         Held {
             datagrams: HashMap::new(),
             since: VecDeque::new(),
             count: 0,
+            most: most.max(1),
         }
     }
-}
 
-impl<T> Held<T> {
     pub(super) const fn len(&self) -> usize {
         self.count
     }
@@ -68,15 +71,11 @@ impl<T> Held<T> {
         }
     }
 
-    /// Whether one more may wait.
-    pub(super) const fn has_room(&self) -> bool {
-        self.count < MOST
-    }
-
-    /// Has a fragment wait. => `false` if there are too many.
-    pub(super) fn add(&mut self, datagram: DatagramName, place: T, now: Time) -> bool {
-        if !self.has_room() {
-            return false;
+    /// Has a fragment wait. => those that are given up for it.
+    pub(super) fn add(&mut self, datagram: DatagramName, place: T, now: Time) -> Vec<T> {
+        let mut given_up = Vec::new();
+        while self.count >= self.most && !self.since.is_empty() {
+            given_up.extend(self.take_oldest());
         }
         let since = &mut self.since;
         let (_, places) = self.datagrams.entry(datagram).or_insert_with(|| {
@@ -85,10 +84,10 @@ impl<T> Held<T> {
         });
         places.push(place);
         self.count += 1;
-        if self.since.len() > 2 * MOST {
+        if self.since.len() > 2 * self.most {
             self.forget_gone();
         }
-        true
+        given_up
     }
 
     fn forget_gone(&mut self) {
@@ -115,20 +114,28 @@ impl<T> Held<T> {
 
     /// Takes out the fragments of a datagram whose time has run out.
     pub(super) fn take_expired(&mut self, now: Time) -> Option<Vec<T>> {
-        while let Some((since, datagram)) = self.since.front().copied() {
-            if now.nanos_since(since) < PATIENCE * 1_000_000_000 {
+        while let Some((since, _)) = self.since.front() {
+            if now.nanos_since(*since) < PATIENCE * 1_000_000_000 {
                 return None;
             }
-            self.since.pop_front();
-            if self
-                .datagrams
-                .get(&datagram)
-                .is_some_and(|(at, _)| *at == since)
-            {
-                return Some(self.take(&datagram));
+            let places = self.take_oldest();
+            if !places.is_empty() {
+                return Some(places);
             }
         }
         None
+    }
+
+    /// Takes out the fragments of the datagram that came first; none if they are gone already.
+    fn take_oldest(&mut self) -> Vec<T> {
+        let Some((since, datagram)) = self.since.pop_front() else {
+            return Vec::new();
+        };
+        let waits = self.datagrams.get(&datagram);
+        match waits.is_some_and(|(at, _)| *at == since) {
+            true => self.take(&datagram),
+            false => Vec::new(),
+        }
     }
 }
 
@@ -136,7 +143,7 @@ impl<T> Held<T> {
 mod tests {
     use ip_conntrack::{DatagramName, LinkType, Packet, Piece, Time};
 
-    use super::{Freed, Held, MOST};
+    use super::{Freed, Held};
 
     /// A fragment of a datagram of that number.
     fn fragment(id: u16) -> Vec<u8> {
@@ -160,10 +167,10 @@ mod tests {
 
     #[test]
     fn fragments_come_out_with_their_datagram_or_when_they_are_too_old() {
-        let mut held = Held::default();
+        let mut held = Held::new(100);
         let start = Time::from_secs(100);
         for (id, fragment) in [(1, 10), (2, 11), (1, 12)] {
-            assert!(held.add(datagram(id), fragment, start));
+            assert!(held.add(datagram(id), fragment, start).is_empty());
         }
         assert_eq!(free(&mut held, Piece::Last, 1), Freed::Judged(vec![10, 12]));
         assert_eq!(free(&mut held, Piece::Last, 1), Freed::Judged(vec![]));
@@ -184,16 +191,22 @@ mod tests {
             (Piece::Stray, Freed::GivenUp(vec![7])),
             (Piece::Last, Freed::Judged(vec![7])),
         ] {
-            let mut held = Held::default();
+            let mut held = Held::new(100);
             held.add(datagram(1), 7, Time::ZERO);
             assert_eq!(free(&mut held, piece, 1), freed, "{piece:?}");
         }
     }
 
     #[test]
-    fn no_more_wait_than_there_is_room_for() {
-        let mut held = Held::default();
-        let added = (0..2 * MOST as u16).filter(|id| held.add(datagram(*id), *id, Time::ZERO));
-        assert_eq!(added.count(), MOST);
+    fn no_more_wait_than_there_is_room_for_and_the_oldest_go() {
+        let mut held = Held::new(4);
+        for (id, fragment) in [(1, 0), (1, 1), (2, 2), (3, 3)] {
+            assert!(held.add(datagram(id), fragment, Time::ZERO).is_empty());
+        }
+        assert_eq!(held.add(datagram(4), 4, Time::ZERO), [0, 1]);
+        assert!(held.add(datagram(4), 5, Time::ZERO).is_empty());
+        assert_eq!(held.add(datagram(5), 6, Time::ZERO), [2]);
+        assert_eq!(held.len(), 4);
+        assert_eq!(free(&mut held, Piece::Last, 4), Freed::Judged(vec![4, 5]));
     }
 }

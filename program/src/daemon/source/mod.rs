@@ -28,6 +28,7 @@ use ip_conntrack::{Arrival, Handle, Time, Verdict};
 pub(crate) use bridge::{Bridge, Policy};
 pub(crate) use census::Sources;
 pub(crate) use clock::Clock;
+pub(crate) use held::MOST as HELD_AT_MOST;
 pub(crate) use replay::{Pace, Replay};
 pub(crate) use tap::Tap;
 pub(crate) use tun::Tun;

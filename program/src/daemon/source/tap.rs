@@ -128,7 +128,7 @@ impl Tap {
         self.looked = Instant::now();
         let mut has_changed = false;
         for watched in &mut self.watched {
-            has_changed |= watched.look(self.losses.speaks)?;
+            has_changed |= watched.look(self.losses.speaks);
         }
         if has_changed {
             self.listen()?;
@@ -142,13 +142,24 @@ impl Tap {
 }
 
 impl Watched {
+    /// The interface of that name as it is now, if there is one.
+    fn now(&self) -> io::Result<Option<Interface>> {
+        if let Some(seen) = &self.seen
+            && let Some(now) = seen.again()?
+        {
+            return Ok(Some(now));
+        }
+        match Interface::named(&self.name) {
+            Ok(now) => Ok(Some(now)),
+            Err(error) if Interface::is_missing(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Looks at the interface again, and says what has changed. => whether it is another one, or none.
-    fn look(&mut self, speaks: bool) -> io::Result<bool> {
-        let now = match Interface::named(&self.name) {
-            Ok(now) => Some(now),
-            Err(error) if Interface::is_missing(&error) => None,
-            Err(error) => return Err(error),
-        };
+    fn look(&mut self, speaks: bool) -> bool {
+        // What cannot be found out now is looked at again in a second.
+        let Ok(now) = self.now() else { return false };
         let index = |seen: &Option<Interface>| seen.as_ref().map(|seen| seen.index);
         let runs = |seen: &Option<Interface>| seen.as_ref().is_some_and(|seen| seen.is_running);
         let name = &self.name;
@@ -163,7 +174,7 @@ impl Watched {
             }
         }
         self.seen = now;
-        Ok(is_another)
+        is_another
     }
 }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ip_conntrack::{Action, Arrival, Class, LinkType, Packet, Piece, Time, Verdict};
 use ip_conntrack_link::tun::Device;
 
-use super::held::{Freed, Held};
+use super::held::{self, Freed, Held};
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 
 /// A TUN device, for the one worker.
@@ -45,7 +45,7 @@ impl Tun {
             clock,
             drop_invalid,
             packets: vec![0; LONGEST * BATCH],
-            held: Held::default(),
+            held: Held::new(held::MOST),
             counts: TunCounts::default(),
         }
     }
@@ -82,10 +82,10 @@ impl Tun {
         let packet = Packet::parse(LinkType::Raw, bytes).ok();
         let freed = self.held.free(verdict.piece, packet.as_ref());
         if verdict.action == Action::Hold
-            && self.held.has_room()
             && let Some(name) = packet.as_ref().and_then(Packet::datagram)
         {
-            self.held.add(name, bytes.into(), now);
+            let given_up = self.held.add(name, bytes.into(), now);
+            self.counts.fragments_expired += given_up.len() as u64;
         }
         match freed {
             Freed::Judged(packets) if goes_on => packets,
@@ -123,11 +123,11 @@ impl Source for Tun {
     }
 
     fn take(&mut self, track: &mut dyn Track) -> io::Result<Next> {
+        self.expire();
         let lens = self.read()?;
         if lens.is_empty() {
             return Ok(Next::Readable);
         }
-        self.expire();
         let mut verdicts = [Verdict::default(); BATCH];
         let verdicts = verdicts.get_mut(..lens.len()).unwrap_or_default();
         let packets = std::mem::take(&mut self.packets);

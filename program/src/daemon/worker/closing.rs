@@ -19,10 +19,20 @@ impl Workers {
     /// is free for others.
     pub(crate) fn close(&self) {
         let end = Instant::now() + LONGEST;
-        if self.any(|round| round.source.drain()) {
-            sleep(LOOK);
-            while self.any(|round| round.next != Next::Readable) && Instant::now() < end {
+        let drain = |round: &mut Round| {
+            // Not what it was before: it has to be asked once more.
+            round.next = Next::Now;
+            round.source.drain()
+        };
+        if self.any(drain) {
+            // Workers hand packets to each other, so all have to be quiet twice.
+            let mut quiet = 0;
+            while quiet < 2 && Instant::now() < end {
                 sleep(LOOK);
+                quiet = match self.any(|round| round.next != Next::Readable) {
+                    true => 0,
+                    false => quiet + 1,
+                };
             }
         }
         self.any(|round| {

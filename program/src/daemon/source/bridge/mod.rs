@@ -25,7 +25,7 @@ use ip_conntrack_link::wire::{self, Side, Wire};
 use rustix::event::epoll;
 use tracing::{info, warn};
 
-use super::held::{Freed, Held};
+use super::held::{self, Freed, Held};
 use super::{BATCH, Batch, Clock, Counts, Next, Source, Track};
 use mates::{Mates, Strayed};
 pub(crate) use policy::Policy;
@@ -60,6 +60,8 @@ struct BridgeCounts {
     /// Frames given to the worker whose they are, and those that it could not take.
     handed_over: u64,
     not_handed_over: u64,
+    /// Frames for which there was no memory to send them from.
+    unsent: u64,
     /// Fragments that were dropped, since their datagram was not whole in time or was given up.
     fragments_expired: u64,
 }
@@ -107,7 +109,7 @@ impl Bridge {
                 ready,
                 looked: Instant::now(),
                 frames: Vec::with_capacity(BATCH),
-                held: Held::default(),
+                held: Held::new(held::MOST),
                 counts: BridgeCounts::default(),
             });
         }
@@ -205,10 +207,14 @@ impl Bridge {
         let packet = Packet::parse(LinkType::Ethernet, bytes).ok();
         let datagram = packet.as_ref().and_then(Packet::datagram);
         let freed = self.held.free(verdict.piece, packet.as_ref());
-        let waits = verdict.action == Action::Hold
-            && datagram.is_some_and(|name| {
-                self.held.has_room() && self.held.add(name, Strayed::of(side, bytes), now)
-            });
+        let waits = match datagram {
+            Some(name) if verdict.action == Action::Hold => {
+                let given_up = self.held.add(name, Strayed::of(side, bytes), now);
+                self.counts.fragments_expired += given_up.len() as u64;
+                true
+            }
+            _ => false,
+        };
         match freed {
             Freed::Judged(frames) if self.policy.lets_pass(verdict) => self.pass_on(frames),
             Freed::Judged(frames) => self.counts.refused += frames.len() as u64,
@@ -222,7 +228,7 @@ impl Bridge {
         for Strayed { side, bytes } in frames {
             match self.wire.frame_of(&bytes) {
                 Some(frame) => self.wire.pass(side.other(), frame),
-                None => self.counts.refused += 1,
+                None => self.counts.unsent += 1,
             }
         }
     }
@@ -240,7 +246,11 @@ impl Bridge {
         self.looked = Instant::now();
         for interface in &mut self.interfaces {
             let name = &interface.name;
-            let Some(now) = interface.again()? else {
+            // What cannot be found out now is looked at again in a second.
+            let Ok(again) = interface.again() else {
+                continue;
+            };
+            let Some(now) = again else {
                 let text = format!("{name} is gone, and so is the way through it");
                 return Err(io::Error::other(text));
             };
@@ -318,7 +328,7 @@ impl Source for Bridge {
             ("bridge_received", wire.received),
             ("bridge_lost", wire.lost),
             ("bridge_sent", wire.sent),
-            ("bridge_unsent", wire.unsent),
+            ("bridge_unsent", wire.unsent + counts.unsent),
             ("bridge_refused", counts.refused),
             ("bridge_fragments_waiting", self.held.len() as u64),
             ("bridge_fragments_expired", counts.fragments_expired),

@@ -82,6 +82,8 @@ pub(crate) struct Wanted {
     pub(crate) drop_invalid: bool,
     /// Whether a packet passes that cannot be handed over to its worker.
     pub(crate) fail_open: bool,
+    /// Fragments that may wait with a worker, in the queue, where they take the room of others.
+    pub(crate) waiting: usize,
 }
 
 impl Queue {
@@ -107,7 +109,7 @@ impl Queue {
             judge: Judge {
                 marking: wanted.marking,
                 drop_invalid: wanted.drop_invalid,
-                held: Held::default(),
+                held: Held::new(wanted.waiting),
                 decided: Vec::with_capacity(BATCH),
                 late: Vec::new(),
             },
@@ -198,7 +200,8 @@ impl Judge {
         let verdicts = verdicts.get_mut(..arrivals.len()).unwrap_or_default();
         track.batch(&Batch::of(arrivals), verdicts);
         for ((arrival, place), verdict) in arrivals.iter().zip(places).zip(verdicts.iter()) {
-            if verdict.piece != Piece::Alone && self.waits(arrival, *place, verdict, track) {
+            if verdict.piece != Piece::Alone && self.waits(arrival, *place, verdict, track, counts)
+            {
                 post.goes_away(place.queue);
                 continue;
             }
@@ -214,6 +217,7 @@ impl Judge {
         place: Place,
         verdict: &Verdict,
         track: &dyn Track,
+        counts: &mut QueueCounts,
     ) -> bool {
         let packet = Packet::parse_cut(arrival.link, arrival.bytes, arrival.wire_len).ok();
         match self.held.free(verdict.piece, packet.as_ref()) {
@@ -222,11 +226,21 @@ impl Judge {
                 let judged: Vec<_> = judged.collect();
                 self.late.extend(judged);
             }
-            Freed::GivenUp(places) => self.late.extend(places.into_iter().map(dropped)),
+            Freed::GivenUp(places) => self.give_up(places, counts),
         }
-        let datagram = packet.as_ref().and_then(Packet::datagram);
-        verdict.action == Action::Hold
-            && datagram.is_some_and(|name| self.held.add(name, place, arrival.time))
+        match packet.as_ref().and_then(Packet::datagram) {
+            Some(name) if verdict.action == Action::Hold => {
+                let given_up = self.held.add(name, place, arrival.time);
+                self.give_up(given_up, counts);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn give_up(&mut self, places: Vec<Place>, counts: &mut QueueCounts) {
+        counts.fragments_expired += places.len() as u64;
+        self.late.extend(places.into_iter().map(dropped));
     }
 
     fn judge(&self, place: Place, verdict: &Verdict, track: &dyn Track) -> (usize, Decided) {
@@ -251,8 +265,7 @@ impl Judge {
     /// Drops fragments whose datagram has not become whole in time.
     fn expire(&mut self, now: Time, counts: &mut QueueCounts) {
         while let Some(places) = self.held.take_expired(now) {
-            counts.fragments_expired += places.len() as u64;
-            self.late.extend(places.into_iter().map(dropped));
+            self.give_up(places, counts);
         }
     }
 
