@@ -8,8 +8,11 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::build::{SYN, tcp, udp};
-use super::captures::{VICTIM, capture, somebody, syns};
+use super::captures::{VICTIM, capture, capture_at, somebody, syns};
 use super::run::{Ran, run_in};
+
+/// How long a daemon may take for what takes it moments.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A daemon that tracks a capture, until the value ends.
 struct Daemon {
@@ -31,7 +34,7 @@ impl Daemon {
             .arg(format!("--state={}", at.join("state").display()))
             .current_dir(at)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(std::fs::File::create(at.join("log")).unwrap())
             .spawn();
         let child = child.unwrap();
         Daemon { child, dir }
@@ -54,14 +57,33 @@ impl Daemon {
 
     /// Waits until the table has at least so many entries.
     fn filled(&self, entries: u64) {
+        self.waits(|now| now >= entries);
+    }
+
+    /// Waits until the table has so many entries.
+    fn settles_at(&self, entries: u64) {
+        self.waits(|now| now == entries);
+    }
+
+    #[track_caller]
+    fn waits(&self, is_it: impl Fn(u64) -> bool) {
         let began = Instant::now();
         loop {
             let ran = self.asks("--socket socket -C");
-            let is_filled = ran.out.trim().parse().is_ok_and(|now: u64| now >= entries);
-            if ran.status == Some(0) && is_filled {
+            if ran.status == Some(0) && ran.out.trim().parse().is_ok_and(&is_it) {
                 return;
             }
-            assert!(began.elapsed() < Duration::from_secs(60), "{ran:?}");
+            assert!(began.elapsed() < PATIENCE, "{ran:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Waits until no more packets come.
+    fn replayed(&self) {
+        let began = Instant::now();
+        let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap();
+        while !log().contains("every packet was replayed") {
+            assert!(began.elapsed() < PATIENCE, "{}", log());
             thread::sleep(Duration::from_millis(20));
         }
     }
@@ -83,16 +105,16 @@ impl Daemon {
 /// The advice that has this command.
 #[track_caller]
 fn advice<'a>(told: &'a Value, command: &str) -> &'a Value {
-    let all = told["advice"].as_array().unwrap();
-    let has = |one: &&Value| {
-        one["commands"]
-            .as_array()
-            .unwrap()
-            .contains(&command.into())
-    };
-    all.iter()
-        .find(has)
-        .unwrap_or_else(|| panic!("no {command} in {all:#?}"))
+    let found = find(told, command);
+    found.unwrap_or_else(|| panic!("no {command} in {:#?}", told["advice"]))
+}
+
+fn find<'a>(told: &'a Value, command: &str) -> Option<&'a Value> {
+    let mut all = told["advice"].as_array().unwrap().iter();
+    all.find(|one| {
+        let commands = one["commands"].as_array().unwrap();
+        commands.contains(&command.into())
+    })
 }
 
 #[track_caller]
@@ -162,25 +184,45 @@ fn what_deleting_an_amplifiers_answers_frees_in_the_daemons_table() {
     within_5_percent(deletion, 2_000 - daemon.entries());
 }
 
-/// A flood of fifty packets a second for ten minutes, fifty times as fast: the timeout in force keeps `full` entries,
-/// the lower one `rest`.
-fn lowered(packet: fn(u64) -> Vec<u8>, more: &str, command: &str, [full, rest]: [u64; 2]) {
-    let daemon = Daemon::new(
-        capture(30_000, 20_000, packet),
-        &format!("--speed=50 {more}"),
-    );
-    // What came first has run out, too: no more entries come.
-    daemon.filled(full - full / 50);
-    thread::sleep(Duration::from_millis(300));
+/// A flood in three bursts: 500 packets that have run out by its end, 2000 that would not be there had the timeout been
+/// `new` instead of `old` seconds, and 500 that just came. All are far from both edges, so that it does not matter how
+/// long the report takes.
+fn bursts(packet: fn(u64) -> Vec<u8>, [old, new]: [u64; 2]) -> Vec<u8> {
+    const SECOND: u64 = 1_000_000;
+    let end = 2 * old * SECOND;
+    let (oldest, newest) = ((old - 20) * SECOND, 2 * new * SECOND);
+    let age = |n| match n {
+        0..500 => end,
+        500..2_500 => oldest - (oldest - newest) * (n - 500) / 2_000,
+        _ => 0,
+    };
+    capture_at(3_000, |n| end - age(n), packet)
+}
+
+/// A lower timeout is said to free what would not be there had it been set before: a daemon that it was set for from
+/// the start tells.
+fn lowered(packet: fn(u64) -> Vec<u8>, knob: &str, [old, new]: [u64; 2]) {
+    let flood = bursts(packet, [old, new]);
+    let with = |seconds| {
+        let more = format!("--speed=max --sysctl {knob}={seconds}");
+        let daemon = Daemon::new(flood.clone(), &more);
+        daemon.replayed();
+        daemon
+    };
+    let daemon = with(old);
+    daemon.settles_at(2_500);
     let told = daemon.report();
-    let lower = advice(&told, command);
-    let before = told["entries"].as_u64().unwrap();
+    let lower = advice(&told, &format!("ipct sysctl {knob}={new}"));
+    assert_eq!(
+        (&told["entries"], &lower["frees"]),
+        (&2_500.into(), &2_000.into())
+    );
     assert_eq!(daemon.apply(lower), 1);
-    // Running timers are not shortened: those of the old timeout have to run out first.
-    thread::sleep(Duration::from_secs(1 + full / 2_500));
-    let after = daemon.entries();
-    within_5_percent(lower, before - after);
-    assert!(after.abs_diff(rest) * 10 < rest, "{after} of {rest} stay");
+    // It is in force, but running timers are not shortened.
+    let again = daemon.report();
+    assert_eq!(find(&again, &format!("ipct sysctl {knob}={new}")), None);
+    assert_eq!(again["entries"], 2_500);
+    with(new).settles_at(500);
 }
 
 #[test]
@@ -194,23 +236,13 @@ fn what_a_lower_timeout_of_syns_frees_in_the_daemons_table() {
             0,
         )
     };
-    lowered(
-        syn,
-        "",
-        "ipct sysctl nf_conntrack_tcp_timeout_syn_sent=20",
-        [120 * 50, 20 * 50],
-    );
+    lowered(syn, "nf_conntrack_tcp_timeout_syn_sent", [120, 20]);
 }
 
 #[test]
 fn what_a_lower_timeout_of_udp_frees_from_the_daemons_own_timeout() {
     let datagram = |n| udp((somebody(n), 1_024 + n as u16), (VICTIM, 9_999), 100);
-    lowered(
-        datagram,
-        "--sysctl nf_conntrack_udp_timeout=60",
-        "ipct sysctl nf_conntrack_udp_timeout=10",
-        [60 * 50, 10 * 50],
-    );
+    lowered(datagram, "nf_conntrack_udp_timeout", [60, 10]);
 }
 
 #[test]
