@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::build::{SYN, tcp, udp};
+use super::build::{ACK, SYN, tcp, udp};
 use super::captures::{VICTIM, capture, capture_at, somebody, syns};
 use super::run::{Ran, run_in};
 
@@ -88,10 +88,12 @@ impl Daemon {
         }
     }
 
-    /// Runs the commands of an advice that are for the daemon's table. => how many there were.
+    /// Runs the commands of an advice that are for the daemon's table while it runs. => how many there were.
     fn apply(&self, advice: &Value) -> usize {
         let commands = advice["commands"].as_array().unwrap().iter();
-        let ours = commands.filter_map(|command| command.as_str().unwrap().strip_prefix("ipct "));
+        let ours = commands
+            .filter_map(|command| command.as_str().unwrap().strip_prefix("ipct "))
+            .filter(|command| !command.starts_with("run "));
         let applied = ours.map(|command| match command.strip_prefix("sysctl ") {
             Some(knob) => self
                 .asks(&format!("sysctl --socket socket {knob}"))
@@ -243,6 +245,67 @@ fn what_a_lower_timeout_of_syns_frees_in_the_daemons_table() {
 fn what_a_lower_timeout_of_udp_frees_from_the_daemons_own_timeout() {
     let datagram = |n| udp((somebody(n), 1_024 + n as u16), (VICTIM, 9_999), 100);
     lowered(datagram, "nf_conntrack_udp_timeout", [60, 10]);
+}
+
+/// What asks for a connection's state asks Linux, which does not track what a daemon does.
+#[track_caller]
+fn asks_linux_for_no_state(told: &Value) {
+    for one in told["advice"].as_array().unwrap() {
+        for command in one["commands"].as_array().unwrap() {
+            let words = command.as_str().unwrap().split_whitespace();
+            let mut asking = words.filter(|word| ["ct", "synproxy"].contains(word));
+            assert_eq!(asking.next(), None, "{command}");
+        }
+    }
+}
+
+#[test]
+fn what_refusing_the_middle_of_nothing_frees_in_the_daemons_table() {
+    let acks = capture(1_500, 1_000, |n| {
+        let source = (somebody(n), 1_024 + n as u16);
+        tcp(source, (VICTIM, 443), ACK, n as u32, 7)
+    });
+    let daemon = Daemon::new(acks.clone(), "--speed=max");
+    daemon.filled(1_500);
+    let told = daemon.report();
+    assert_eq!(told["class"], "ack_flood");
+    asks_linux_for_no_state(&told);
+    let refuse = advice(&told, "ipct sysctl nf_conntrack_tcp_loose=0");
+    assert_eq!(refuse["frees"], 1_500);
+    let commands = refuse["commands"].as_array().unwrap();
+    assert!(commands.contains(&"ipct run --drop-invalid".into()));
+    assert_eq!(daemon.apply(refuse), 1);
+    let strict = Daemon::new(acks, "--speed=max --sysctl nf_conntrack_tcp_loose=0");
+    strict.replayed();
+    assert_eq!(strict.entries(), 0);
+}
+
+#[test]
+fn a_flood_of_connections_is_met_with_a_limit_of_the_daemons_bridge() {
+    // Four sources with 500 connections each, in which nothing is said.
+    let flood = capture(6_000, 1_000, |n| {
+        let (connection, step) = (n / 3, n % 3);
+        let source = (
+            [203, 0, 113, (connection % 4) as u8],
+            1_024 + connection as u16,
+        );
+        match step {
+            0 => tcp(source, (VICTIM, 80), SYN, 1, 0),
+            1 => tcp((VICTIM, 80), source, SYN | ACK, 1, 2),
+            _ => tcp(source, (VICTIM, 80), ACK, 2, 2),
+        }
+    });
+    let daemon = Daemon::new(flood, "--speed=max");
+    daemon.replayed();
+    daemon.settles_at(2_000);
+    let told = daemon.report();
+    assert_eq!(told["class"], "connection_flood");
+    asks_linux_for_no_state(&told);
+    let limit = advice(
+        &told,
+        "ipct run --bridge FIRST,SECOND --policy per_source=100",
+    );
+    assert_eq!(limit["frees"], 4 * (500 - 100));
 }
 
 #[test]
