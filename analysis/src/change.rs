@@ -24,7 +24,7 @@ pub struct Look {
 /// The place of kinds for which there is none.
 const OTHERS: usize = 255;
 
-/// What came and went in a state.
+/// What came and went in a state. Protocols without a name are one.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct StateTraffic {
     /// The protocol's name.
@@ -70,7 +70,7 @@ impl Look {
         let mut count = |kind: Option<Kind>, n: usize| {
             if let Some((protocol, state)) = kind {
                 let name = state.map(ProtocolState::name);
-                by_kind.entry((protocol.0, name)).or_default()[n] += 1;
+                by_kind.entry((protocol.name(), name)).or_default()[n] += 1;
             }
         };
         differences(&self.keys, &later.keys, |difference| match difference {
@@ -93,7 +93,7 @@ impl Look {
             ended_per_second: rate(ended),
             by_state: by_state
                 .map(|((protocol, state), [new, ended])| StateTraffic {
-                    protocol: Protocol(protocol).name(),
+                    protocol,
                     state,
                     new,
                     ended,
@@ -164,6 +164,21 @@ mod tests {
             (traffic.new_per_second, traffic.ended_per_second),
             (15.0, 3.0)
         );
+    }
+
+    #[test]
+    fn protocols_without_a_name_are_told_in_one_line() {
+        let host = IpAddr::from([10, 0, 0, 1]).into();
+        let mut look = Look::default();
+        for protocol in [50, 89, 103] {
+            look.push(&Flow::new(host, host, Protocol(protocol), 0, 0));
+        }
+        let [begun] = Look::default().until(look.clone(), 1.0).by_state[..] else {
+            panic!("not one line");
+        };
+        assert_eq!((begun.protocol, begun.new, begun.ended), ("unknown", 3, 0));
+        let ended = look.until(Look::default(), 1.0).by_state;
+        assert_eq!((ended.len(), ended[0].new, ended[0].ended), (1, 0, 3));
     }
 
     #[test]

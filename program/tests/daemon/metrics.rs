@@ -107,10 +107,21 @@ fn scrape(address: &str) -> Series {
     parsed(&page(address))
 }
 
+/// Makes an entry of each of these protocols.
+fn nameless(bench: &Bench, numbers: &[&str]) {
+    for number in numbers {
+        bench.asks(&[
+            "-I", "-p", number, "-s", "10.8.8.8", "-d", "10.8.8.1", "-t", "300",
+        ]);
+    }
+}
+
 #[test]
 fn every_line_is_of_the_format_and_says_what_the_tools_say() {
     let bench = Bench::new();
     let (_daemon, address) = run(&bench, &["--sysctl", "nf_conntrack_max=44"]);
+    // ESP, OSPF and PIM have no name here.
+    nameless(&bench, &["50", "89", "103"]);
     let series = scrape(&address);
     let listed = bench.asks(&["-L"]);
     assert_eq!(series["ipct_entries"], listed.lines().count() as f64);
@@ -129,6 +140,10 @@ fn every_line_is_of_the_format_and_says_what_the_tools_say() {
     assert_eq!(
         series["ipct_state_entries{protocol=\"tcp\",state=\"TIME_WAIT\"}"],
         time_wait
+    );
+    assert_eq!(
+        series["ipct_state_entries{protocol=\"unknown\",state=\"\"}"],
+        3.0
     );
     assert_eq!(series["ipct_class_confidence{class=\"normal\"}"], 1.0);
     // Every counter that is shown elsewhere is here, with the same value.
@@ -330,6 +345,7 @@ fn rates_tell_what_came_between_two_looks() {
             "300",
         ]);
     }
+    nameless(&bench, &["50", "89", "103"]);
     let new = "ipct_new_entries_per_second{protocol=\"udp\",state=\"\"}";
     let mut series = Series::new();
     wait_until("the second look", || {
@@ -341,6 +357,13 @@ fn rates_tell_what_came_between_two_looks() {
         series[new] <= 30.0 / 5.0 && series[new] >= 30.0 / PATIENCE.as_secs_f64(),
         "{}",
         series[new]
+    );
+    let nameless = "ipct_new_entries_per_second{protocol=\"unknown\",state=\"\"}";
+    assert!(
+        (series[nameless] * 10.0 - series[new]).abs() < 1e-9,
+        "{} of udp, {} without a name",
+        series[new],
+        series[nameless]
     );
     assert_eq!(
         series["ipct_top_port_entries{protocol=\"udp\",port=\"53\"}"],

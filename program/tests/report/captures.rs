@@ -13,10 +13,19 @@ pub(crate) fn somebody(n: u64) -> [u8; 4] {
 
 /// So many packets, `apart` microseconds from each other.
 pub(crate) fn capture(packets: u64, apart: u64, packet: impl Fn(u64) -> Vec<u8>) -> Vec<u8> {
+    capture_at(packets, |n| n * apart, packet)
+}
+
+/// So many packets, each `at` its own microsecond.
+pub(crate) fn capture_at(
+    packets: u64,
+    at: impl Fn(u64) -> u64,
+    packet: impl Fn(u64) -> Vec<u8>,
+) -> Vec<u8> {
     let mut pcap = Pcap::new(RAW);
     for n in 0..packets {
         let packet = packet(n);
-        pcap.push(n * apart, &packet, packet.len() as u32);
+        pcap.push(at(n), &packet, packet.len() as u32);
     }
     pcap.bytes
 }

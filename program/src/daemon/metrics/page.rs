@@ -1,5 +1,6 @@
 //! What stands on the page. What each number is for: docs/metrics.md.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -201,12 +202,15 @@ fn states(text: &mut Text, report: &Report) {
         "ipct_state_entries",
         "Entries by protocol and state.",
     );
+    // Protocols without a name have the same labels, and series must not come twice.
+    let mut sums = BTreeMap::<_, u64>::new();
     for line in &report.states {
-        let labels = [
-            ("protocol", line.protocol),
-            ("state", line.state.unwrap_or("")),
-        ];
-        family.series(&labels, line.tally.entries as f64);
+        let kind = (line.protocol, line.state.unwrap_or(""));
+        *sums.entry(kind).or_default() += line.tally.entries;
+    }
+    for ((protocol, state), entries) in sums {
+        let labels = [("protocol", protocol), ("state", state)];
+        family.series(&labels, entries as f64);
     }
     let all = &report.all;
     for (name, help, count) in [
