@@ -37,11 +37,17 @@ pub(crate) struct Admission {
 }
 
 impl Admission {
+    /// Why nobody may open a connection now.
+    #[inline]
+    pub(crate) fn shut(&self) -> Option<Reason> {
+        self.is_closed.then_some(Reason::SideClosed)
+    }
+
     /// Why a packet may not open a connection.
     #[inline]
     pub(crate) fn refuses(&self, packet: &Packet<'_>) -> Option<Reason> {
-        if self.is_closed {
-            return Some(Reason::SideClosed);
+        if let Some(reason) = self.shut() {
+            return Some(reason);
         }
         let census = self.census.as_ref()?;
         let may_enter = census.may_enter(packet.addresses().source());

@@ -421,6 +421,11 @@ impl Conntrack {
                 self.remove(slot, Cause::Refused);
             }
             Step::Reopen => {
+                // Who may not open a connection ends none, either.
+                if let Some(reason) = self.admission.shut() {
+                    *verdict = self.refuse(reason);
+                    return true;
+                }
                 self.remove(slot, Cause::Reopened);
                 return false;
             }

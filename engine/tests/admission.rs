@@ -49,6 +49,56 @@ fn from_a_closed_side_only_known_connections_pass() {
     assert_eq!((opened.action, opened.class), (Action::Accept, Class::New));
 }
 
+/// A TCP segment without data between two hosts of 10.0.0.0/8, its checksum wrong.
+fn segment(from: u8, to: u8, ports: (u16, u16), (seq, ack): (u32, u32), flags: u8) -> Vec<u8> {
+    let mut packet = packet(from, to, ports);
+    packet.truncate(20);
+    packet[3] = 40;
+    packet[9] = 6;
+    // The length went up by 12, the protocol down by 11.
+    let sum = u16::from_be_bytes([packet[10], packet[11]]) - 1;
+    packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    packet.extend(ports.0.to_be_bytes());
+    packet.extend(ports.1.to_be_bytes());
+    packet.extend(seq.to_be_bytes());
+    packet.extend(ack.to_be_bytes());
+    packet.extend([0x50, flags, 0x20, 0, 0, 0, 0, 0]);
+    packet
+}
+
+#[test]
+fn a_closed_side_ends_no_connection_by_opening_it_again() {
+    const SYN: u8 = 2;
+    const ACK: u8 = 16;
+    const FIN: u8 = 1;
+    for is_open in [false, true] {
+        let mut config = Config::default();
+        config.set(Knob::Checksum, 0).unwrap();
+        let mut conntrack = Conntrack::new(config, 1);
+        let (there, back) = ((1, 2, (1000, 80)), (2, 1, (80, 1000)));
+        for ((from, to, ports), numbers, flags) in [
+            (there, (100, 0), SYN),
+            (back, (500, 101), SYN | ACK),
+            (there, (101, 501), ACK),
+            (there, (101, 501), FIN | ACK),
+            (back, (501, 102), FIN | ACK),
+            (there, (102, 502), ACK),
+        ] {
+            track(&mut conntrack, &segment(from, to, ports, numbers, flags), 1);
+        }
+        assert_eq!(conntrack.len(), 1);
+        conntrack.set_open(is_open);
+        let again = segment(2, 1, (80, 1000), (9_000, 0), SYN);
+        let verdict = track(&mut conntrack, &again, 2);
+        let wanted = match is_open {
+            true => (Action::Accept, None),
+            false => (Action::Drop, Some(Reason::SideClosed)),
+        };
+        assert_eq!((verdict.action, verdict.reason), wanted);
+        assert_eq!(conntrack.len(), 1, "{is_open}");
+    }
+}
+
 #[derive(Debug, Default)]
 struct Counts(Mutex<HashMap<IpAddr, u32>>);
 
